@@ -10,7 +10,7 @@ import mcp_types as types
 from connector import __version__
 from connector.assistants.protocol import Service, answered
 from connector.assistants.tools import TOOLS, ToolKind, call, problem_of
-from connector.core.errors import ConnectorError
+from connector.core.errors import ConnectorError, system_fault
 from connector.core.text import printable
 from connector.dashboard.ledger_reader import LedgerReader
 
@@ -122,7 +122,9 @@ def _called(
         content = call(reader, name, arguments, names=names)
     except ConnectorError as error:
         return _failed(problem_of(error))
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:
+        return _failed("; ".join(system_fault(error)))
+    except sqlite3.Error as error:
         return _failed(f"the ledger cannot be read: {error}")
     text = types.TextContent(type="text", text=json.dumps(content))
     return types.CallToolResult(content=[text], structured_content=content)

@@ -21,6 +21,7 @@ from click.shell_completion import (
 from connector import __version__
 from connector.cli.endings import ended, language_of
 from connector.cli.help_texts import in_language
+from connector.cli.out_files import NamedFile
 from connector.cli.shell import Shell, user_folder
 from connector.cli.stderr import STDERR, fail, prepare, unforeseen
 from connector.core.errors import ConnectorError
@@ -121,7 +122,7 @@ class LazyGroup(click.Group):
 @click.option(
     "--config",
     "config_path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NamedFile(),
     metavar="PATH",
     help="The configuration. Default: ./config.toml, else the one in your user's "
     "configuration folder, else all defaults.",

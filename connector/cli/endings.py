@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from connector.cli.stderr import STDERR
-from connector.core.errors import ConnectorError
+from connector.core.errors import ConnectorError, system_fault
 from connector.core.language import DEFAULT, LANGUAGES, message
 
 # What click says of wrong usage.
@@ -57,8 +57,8 @@ NAMED = re.compile(
 def language_of(path: Path | None, user_folder: Path) -> str:
     """The one that the configuration names, also where that is wrong otherwise."""
     places = [path] if path else [Path("config.toml"), user_folder / "config.toml"]
-    found = next((each for each in places if each.is_file()), None)
     try:
+        found = next((each for each in places if each.is_file()), None)
         text = "" if found is None else found.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return DEFAULT
@@ -86,7 +86,7 @@ def ended(run: Callable[[], object], say: Callable[[str, str], None]) -> int:
         fix = "check the disk and the file; what was committed is kept"
         say(f"the ledger cannot be used: {error}", fix)
     except OSError as error:
-        say(str(error), "check the path and the disk")
+        say(*system_fault(error))
     else:
         return code if isinstance(code, int) else 0
     return 1

@@ -1,6 +1,8 @@
 """Where a command may write: a file of its own, and never over what is in use here."""
 
 import errno
+import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -8,9 +10,10 @@ from typing import Any
 
 import click
 
+from connector.cli.output import is_written_through
 from connector.config import Config
-from connector.core.errors import UsageFault
-from connector.store.files import SQLITE, side_files
+from connector.core.errors import UsageFault, why_unread
+from connector.store.files import SQLITE, may, side_files
 
 
 def harmless(ctx: Any, _param: Any, output: Path | None) -> Path | None:
@@ -40,11 +43,17 @@ def _is_database(path: Path) -> bool:
 
 
 def check_folder(output: Path) -> None:
+    """``UsageFault`` where nothing can be put beside it, to take its place when whole."""
     folder = output.resolve().parent
     if not (output.exists() or folder.is_dir()):
         raise UsageFault(
             f"{output} cannot be written: there is no folder {folder}",
             fix="make the folder, or write elsewhere",
+        )
+    if not (is_written_through(output) or may(folder, os.W_OK | os.X_OK)):
+        raise UsageFault(
+            f"{output} cannot be written: this user may not write in {folder}",
+            fix="let this user write there, or write elsewhere",
         )
 
 
@@ -76,6 +85,13 @@ def refuse_to_replace(output: Path, kept: Iterable[Path]) -> None:
             )
 
 
+def folder_for_file(path: Path | str) -> UsageFault:
+    return UsageFault(
+        f"{path} is a folder, and a file is meant",
+        fix="name a file, such as one in it",
+    )
+
+
 STDOUT = Path("/dev/stdout")
 
 
@@ -86,13 +102,14 @@ class NamedFile(click.Path):
     """A path with a name that can be one: a file's, or a folder's if that may be meant.
 
     ``dash`` is what ``-`` stands for, if for anything; a file of that name is ``./-``.
+    Whether it can be read is found out where it is.
     """
 
     def __init__(
         self, *, may_be_folder: bool = False, dash: Path | None = None
     ) -> None:
-        super().__init__(dir_okay=may_be_folder, path_type=Path)
-        self.dash = dash
+        super().__init__(readable=False, path_type=Path)
+        self.may_be_folder, self.dash = may_be_folder, dash
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -103,9 +120,40 @@ class NamedFile(click.Path):
             if self.dash is not None:
                 return self.dash
             self.fail("a file is needed here; one called - is ./-", param, ctx)
-        try:
-            Path(value).stat()
-        except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:
-                self.fail(f"{str(value)!r}: {error.strerror}", param, ctx)
+        if _is_folder(value, self, param, ctx) and not self.may_be_folder:
+            raise folder_for_file(value)
         return super().convert(value, param, ctx)
+
+
+class NamedFolder(click.Path):
+    """A folder's path, which need not be there."""
+
+    name = "directory"
+
+    def __init__(self) -> None:
+        super().__init__(readable=False, path_type=Path)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        if _is_folder(value, self, param, ctx) is False:
+            raise UsageFault(
+                f"{value} is a file, and a folder is meant",
+                fix="name a folder, such as the one it lies in",
+            )
+        return super().convert(value, param, ctx)
+
+
+def _is_folder(
+    value: Any,
+    kind: click.Path,
+    param: click.Parameter | None,
+    ctx: click.Context | None,
+) -> bool | None:
+    """None where nothing is there, or nobody lets us see it."""
+    try:
+        return stat.S_ISDIR(Path(value).stat().st_mode)
+    except OSError as error:
+        if error.errno in {errno.ELOOP, errno.ENAMETOOLONG}:
+            kind.fail(f"{str(value)!r}: {why_unread(error)}", param, ctx)
+        return None

@@ -46,13 +46,17 @@ def place_of(output: Path) -> Iterator[Path]:
     A file beside it that takes its place when it is whole; what is no regular file (a
     device, a pipe, ``>(…)``) is written through.
     """
-    absolute = output.absolute()
-    is_through = not THROUGH.isdisjoint({absolute, *absolute.parents})
-    if is_through or (output.exists() and not output.is_file()):
+    if is_written_through(output):
         yield output
         return
     with draft_of(output, mode=0o666 & ~_umask()) as draft:
         yield draft
+
+
+def is_written_through(output: Path) -> bool:
+    absolute = output.absolute()
+    is_stream = not THROUGH.isdisjoint({absolute, *absolute.parents})
+    return is_stream or (output.exists() and not output.is_file())
 
 
 def _umask() -> int:

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from connector.core.errors import ConfigError
+from connector.core.errors import ConfigError, why_unread
 from connector.core.language import message
 
 HEADING = ["customer", "account"]
@@ -17,7 +17,9 @@ def read_pairs(path: Path) -> dict[str, str]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        fault = f"customers.account_file is {path}: it cannot be read: {error}"
+        fault = (
+            f"customers.account_file is {path}: it cannot be read: {why_unread(error)}"
+        )
         raise ConfigError([fault], source="customers.account_file") from error
     faults: list[str] = []
     found: dict[str, str] = {}

@@ -22,7 +22,7 @@ from connector.config.choices import (
     unknown_key,
 )
 from connector.config.settings import FIELDS, KEYS, Config
-from connector.core.errors import ConfigError, toml_fault
+from connector.core.errors import ConfigError, system_fault, toml_fault, why_unread
 from connector.core.language import message
 
 
@@ -35,9 +35,19 @@ def load(path: Path | None, environ: Mapping[str, str], user_folder: Path) -> Co
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        fault = f"{path} cannot be read: {error}"
-        raise ConfigError([fault], source=str(path)) from error
+        fault = f"{path} cannot be read: {why_unread(error)}"
+        raise ConfigError(
+            [fault], source=str(path), fix=_to_read(path, error)
+        ) from error
     return parse(text, environ, source=path)
+
+
+def _to_read(path: Path, error: Exception) -> str | None:
+    if isinstance(error, FileNotFoundError):
+        return message(
+            f"correct the path, or begin one: `stripe-nrr --config {path} config init`"
+        )
+    return system_fault(error).fix if isinstance(error, OSError) else None
 
 
 def parse(

@@ -30,9 +30,11 @@ Each ``ConnectorError`` says what is wrong and, in ``fix``, what to do next. A
 programmer's mistake is an ``assert``, never one of these.
 """
 
+import errno
 import re
 import tomllib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from connector.core.language import message
 
@@ -204,6 +206,50 @@ class UsageFault(ConnectorError):
     """The options contradict each other."""
 
     exit_code = 2
+
+
+# Why the system refuses a file
+
+
+class SystemFault(NamedTuple):
+    """What the system refused, in a sentence, and what to do about it."""
+
+    problem: str
+    fix: str
+
+
+_PATH, _RIGHT = message("correct the path"), message("this user lacks the permission")
+_LET = message("let this user read and write there, or name another place")
+_ROOM = message("make room on it, then run it again")
+_REFUSED = {
+    errno.ENOENT: (message("it is not there"), _PATH),
+    errno.ENOTDIR: (message("a part of its path is a file, not a folder"), _PATH),
+    errno.ENAMETOOLONG: (message("its name is too long"), _PATH),
+    errno.ELOOP: (message("its links lead in a circle"), _PATH),
+    errno.EISDIR: (message("it is a folder, not a file"), message("name a file")),
+    errno.EACCES: (_RIGHT, _LET),
+    errno.EPERM: (_RIGHT, _LET),
+    errno.EROFS: (message("its disk can only be read"), message("name another place")),
+    errno.ENOSPC: (message("its disk is full"), _ROOM),
+    errno.EDQUOT: (message("this user's share of its disk is full"), _ROOM),
+}
+
+
+def why_unread(error: Exception) -> str:
+    """Why a file could not be read as text: ``it is not there``."""
+    if not isinstance(error, OSError):
+        return message("it is no text in UTF-8")
+    why, _fix = _REFUSED.get(error.errno or 0, (error.strerror or str(error), ""))
+    return why
+
+
+def system_fault(error: OSError) -> SystemFault:
+    """``/x/a.db cannot be used: it is not there``; else in the system's own words."""
+    path = error.filename2 or error.filename
+    if path is None or error.errno not in _REFUSED:
+        return SystemFault(str(error), message("check the path and the disk"))
+    why, fix = _REFUSED[error.errno]
+    return SystemFault(message(f"{path} cannot be used: {why}"), fix)
 
 
 # Where a TOML file is none

@@ -5,7 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from connector.config import Config
-from connector.core.errors import ConfigError
+from connector.core.errors import ConfigError, why_unread
 from connector.core.money import exponent
 from connector.metrics.benchmarks import (
     Assessment,
@@ -25,7 +25,7 @@ def benchmarks(config: Config) -> Benchmarks:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        fault = f"reporting.benchmarks {path} cannot be read: {error}"
+        fault = f"reporting.benchmarks {path} cannot be read: {why_unread(error)}"
         raise ConfigError([fault], source="reporting.benchmarks") from error
     return parse_benchmarks(text, str(config.benchmarks or PUBLISHED.name))
 

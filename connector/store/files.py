@@ -26,6 +26,12 @@ def open_private(path: Path) -> int:
     return file
 
 
+def may(path: Path, what: int) -> bool:
+    """Whether this process may do it: ``os.R_OK``, ``os.W_OK``, ``os.X_OK``."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(path, what, effective_ids=effective)
+
+
 def make_folder(folder: Path) -> None:
     """Make it, and those it lies in, where they are missing: for their owner alone."""
     if not folder.is_dir():
@@ -50,7 +56,7 @@ def held_draft(target: Path) -> Iterator[tuple[int, Path]]:
     write the same file do so one after the other.
     """
     draft = target.with_name(f".{target.name[:NAME_CHARACTERS]}.draft")
-    file = _held(draft)
+    file = _held(draft, target)
     try:
         os.ftruncate(file, 0)
         yield file, draft
@@ -60,9 +66,13 @@ def held_draft(target: Path) -> Iterator[tuple[int, Path]]:
         os.close(file)
 
 
-def _held(draft: Path) -> int:
+def _held(draft: Path, target: Path) -> int:
     while True:
-        file = open_private(draft)
+        try:
+            file = open_private(draft)
+        except OSError as error:
+            error.filename = str(target)  # which is what was named to us
+            raise
         with suppress(OSError):  # some network file systems have no locks
             fcntl.flock(file, fcntl.LOCK_EX)
         found = os.fstat(file)

@@ -61,13 +61,18 @@ def open_database(
         return opened(path, path, _brought_up_to_date)
     if create and not Path(path).exists():
         _make(Path(path))
-    elif create and not Path(path).is_file():
+    elif create and not (Path(path).is_file() or Path(path).is_dir()):
         raise unwritable(path)
     check_there(Path(path))
     return opened(path, path, partial(_brought_up_to_date, is_copy=is_copy))
 
 
 def check_there(path: Path) -> None:
+    if path.is_dir():
+        raise LedgerUnusable(
+            f"{path} is a folder, and a ledger is a file",
+            fix=f"set `database` in config.toml to a file, such as {path}/stripe-nrr.db",
+        )
     if not path.is_file():
         raise LedgerUnusable(
             f"there is no ledger at {path}",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from connector.core.errors import LedgerUnusable
 from connector.store.database import LedgerConnection, file_of, scalars
-from connector.store.files import side_files
+from connector.store.files import may, side_files
 from connector.store.opening import (
     BUSY_TIMEOUT_MS,
     applied,
@@ -39,16 +39,11 @@ def open_to_read(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _may(path: Path, what: int) -> bool:
-    effective = os.access in os.supports_effective_ids
-    return os.access(path, what, effective_ids=effective)
-
-
 def _may_be_written(path: Path) -> bool:
     """Its folder counts, because SQLite writes beside the file; and so does a full disk."""
     places = (path, path.resolve().parent)
-    may = all(_may(each, os.W_OK) for each in places)
-    return not path.is_file() or (may and _has_room(path))
+    is_ours = all(may(each, os.W_OK) for each in places)
+    return not path.is_file() or (is_ours and _has_room(path))
 
 
 def _has_room(path: Path) -> bool:
@@ -73,7 +68,7 @@ def open_as_it_is(path: Path) -> sqlite3.Connection:
     """
     check_sqlite()
     check_there(path)
-    if not _may(path, os.R_OK):
+    if not may(path, os.R_OK):
         raise LedgerUnusable(
             f"{path} cannot be read by this user",
             fix="ask its owner for a copy, such as one made with `stripe-nrr backup`",
@@ -97,7 +92,7 @@ def _way_to_read(path: Path) -> str:
     if _may_be_written(path):
         return WRITABLE
     log, index, *_ = side_files(path)
-    if _is_whole(index) or (_may(log.parent, os.W_OK) and _has_room(path)):
+    if _is_whole(index) or (may(log.parent, os.W_OK) and _has_room(path)):
         return READABLE
     return COPY_WITH_LOG if log.exists() and log.stat().st_size else COPY
 

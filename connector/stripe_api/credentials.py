@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from connector.core.errors import ConfigError, masked
+from connector.core.errors import ConfigError, masked, why_unread
 
 WITHOUT_KEY = (
     "no Stripe key: set STRIPE_API_KEY to a restricted key that may only read, or "
@@ -90,8 +90,8 @@ def _content(path: Path | str, named_by: str) -> str:
     try:
         return Path(path).expanduser().read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError, RuntimeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        fault = f"{named_by} {masked(repr(str(path)))} cannot be read: {why}"
+        shown = masked(repr(str(path)))
+        fault = f"{named_by} {shown} cannot be read: {why_unread(error)}"
         raise ConfigError([fault], source=named_by) from error
 
 

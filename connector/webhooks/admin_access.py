@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connector.config import ListenAddress
-from connector.core.errors import ConfigError
+from connector.core.errors import ConfigError, why_unread
 
 KEY = "[serve] admin_token_file"
 
@@ -55,8 +55,8 @@ def read_token(
         mode = path.stat().st_mode & 0o777
         token = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise ConfigError([f"{path} cannot be read: {why}"], source=key) from error
+        fault = f"{path} cannot be read: {why_unread(error)}"
+        raise ConfigError([fault], source=key) from error
     if mode & 0o077:
         fault = f"{path} may be opened by others than its owner (mode {mode:04o})"
         raise ConfigError([fault], fix=f"run `chmod 600 {path}`, and make a new token")

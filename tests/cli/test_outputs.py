@@ -181,9 +181,9 @@ COPY = ("backup",)
         ("missing/figures", "there is no folder"),
         ("nowhere", "there is no folder"),
         ("config.toml/figures", "there is no folder"),
-        ("loop", "'loop': Too many levels of symbolic links"),
-        ("x" * 300, "File name too long"),
-        (".", "is a directory"),
+        ("loop", "'loop': its links lead in a circle"),
+        ("x" * 300, "its name is too long"),
+        (".", "is a folder, and a file is meant"),
         ("", "the name of a file is missing"),
     ],
 )

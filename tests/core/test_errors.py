@@ -27,6 +27,7 @@ from connector import config
 from connector.assistants import tools as assistants_tools
 from connector.cli.app import stripe_nrr
 from connector.cli.commands.ledger import config as config_command
+from connector.cli.out_files import check_folder
 from connector.core import errors
 from connector.core.account import StripeIdentity
 from connector.core.dates import instant
@@ -69,6 +70,7 @@ GALLERY = Path(__file__).with_name("gallery.txt")
 GERMAN = Path(__file__).with_name("gallery_de.txt")
 PACKAGE = Path(connector.__file__).parent
 KEY = "rk_live_51AbCdEfGhIjKlMnOpQrStUv"
+NOBODY = 65534
 Provoked = Callable[[], object]
 
 
@@ -385,6 +387,29 @@ def compared(text: str | None) -> None:
     if text is not None:
         Path("benchmarks.toml").write_text(text)
     with_ledger("report", "--to", "2024-03")
+
+
+def kept_in_a_file() -> None:
+    Path("file").touch()
+    command("demo", "--keep", "file")
+
+
+def a_folder_as_a_ledger() -> None:
+    Path("stripe-nrr.db").mkdir()
+    command("report")
+
+
+def into_a_folder_of_others() -> None:
+    Path.cwd().chmod(0o755)
+    Path("theirs").mkdir(mode=0o555)
+    is_root = os.geteuid() == 0
+    if is_root:  # who may write anywhere
+        os.seteuid(NOBODY)
+    try:
+        check_folder(Path("theirs/report.csv"))
+    finally:
+        if is_root:
+            os.seteuid(0)
 
 
 def with_ledger(
@@ -801,6 +826,10 @@ EXHIBITS: Mapping[str, Provoked] = {
 
 COMMANDS: Mapping[str, Provoked] = {
     "Parquet on a terminal": lambda: with_ledger(*PARQUET),
+    "a folder for a file": lambda: command("reconcile", "."),
+    "a file for a folder": kept_in_a_file,
+    "a report into a folder of others": into_a_folder_of_others,
+    "a folder in the ledger's place": a_folder_as_a_ledger,
     "a workbook that is printed": lambda: with_ledger("report", "--format", "xlsx"),
     "a workbook without its library": lambda: without(
         "xlsxwriter", "report", "--format", "xlsx", "-o", "nrr.xlsx"

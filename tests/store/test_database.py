@@ -95,6 +95,9 @@ def newer(path: Path) -> Path:
     return path
 
 
+UNWRITABLE, WRITABLE = "cannot be written", "make its folder writable"
+
+
 def a_text(path: Path) -> Path:
     path.write_text("Dear diary, " * 100)
     return path
@@ -115,7 +118,7 @@ def damaged(path: Path) -> Path:
             lambda path: path, "there is no ledger", "stripe-nrr sync", id="nothing"
         ),
         pytest.param(
-            lambda path: path.parent, "there is no ledger", "database", id="a folder"
+            lambda path: path.parent, "is a folder", "database", id="a folder"
         ),
         pytest.param(
             a_text, "is not a SQLite database", "a file of its own", id="a text"
@@ -153,19 +156,26 @@ def test_what_is_no_ledger_is_refused_and_left_alone(
 
 
 @pytest.mark.parametrize(
-    "place",
+    ("place", "why", "fix"),
     [
-        pytest.param("missing/ledger.db", id="below a folder that is not there"),
-        pytest.param("file/ledger.db", id="below a file"),
-        pytest.param(".", id="a folder itself"),
-        pytest.param("/proc/ledger.db", id="where the system lets nobody write"),
+        pytest.param(
+            "missing/ledger.db", UNWRITABLE, WRITABLE, id="below a folder not there"
+        ),
+        pytest.param("file/ledger.db", UNWRITABLE, WRITABLE, id="below a file"),
+        pytest.param(".", "is a folder", "to a file, such as", id="a folder itself"),
+        pytest.param(
+            *("/proc/ledger.db", UNWRITABLE, WRITABLE),
+            id="where the system lets nobody write",
+        ),
     ],
 )
-def test_where_no_ledger_can_be_made(tmp_path: Path, place: str) -> None:
+def test_where_no_ledger_can_be_made(
+    tmp_path: Path, place: str, why: str, fix: str
+) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(LedgerUnusable, match="cannot be written") as raised:
+    with pytest.raises(LedgerUnusable, match=why) as raised:
         open_database(tmp_path / place, create=True)
-    assert "make its folder writable" in raised.value.fix
+    assert fix in raised.value.fix
 
 
 @pytest.mark.parametrize(

@@ -450,7 +450,7 @@ def test_beyond_this_machine_it_needs_a_token(synced: Company) -> None:
     assert "admin_token_file" in ran.err
     synced.workdir.configure(f'{ports}admin_token_file = "admin-token"\n')
     for content, mode, said in (
-        (None, 0, "No such file"),
+        (None, 0, "it is not there"),
         (token, 0o644, "chmod 600"),
         (" \n", 0o600, "is empty"),
         ("two words", 0o600, "has characters"),

@@ -19,6 +19,7 @@ from connector.core.errors import ConnectorError, StripeRefused, StripeUnavailab
 from connector.core.language import grouped, point
 from connector.core.money import format_count
 from connector.store import opening, read_only
+from connector.store.files import may
 from connector.store.lock import LockState, lock_state
 from connector.stripe_api.credentials import stripe_key
 from connector.stripe_api.lists import LISTINGS
@@ -212,7 +213,7 @@ def _disk(path: Path) -> DiskSpace:
     return DiskSpace(
         folder=folder.resolve(),
         free_bytes=shutil.disk_usage(folder).free if folder.is_dir() else None,
-        is_writable=all(os.access(each, os.W_OK) for each in (folder, *there)),
+        is_writable=all(may(each, os.W_OK) for each in (folder, *there)),
         ledger_bytes=sum(file.stat().st_size for file in there),
     )
 

@@ -6,6 +6,7 @@ from typing import TypeGuard
 from zoneinfo import ZoneInfo
 
 from connector.core.account import StripeIdentity
+from connector.core.errors import system_fault
 from connector.core.language import message
 from connector.pipeline.doctor.installation import (
     MB,
@@ -39,7 +40,7 @@ ELSEWHERE = "set `database` in config.toml to another place"
 
 def folder(at: Installation) -> Verdict:
     if isinstance(at.disk, OSError):
-        return fault(str(at.disk), ELSEWHERE)
+        return fault(system_fault(at.disk).problem, ELSEWHERE)
     disk = value_of(at.disk)
     if disk.free_bytes is None:
         return fault(f"{disk.folder} does not exist", f"create it, or {ELSEWHERE}")

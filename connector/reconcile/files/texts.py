@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from connector.core.errors import UsageFault
+from connector.core.errors import UsageFault, why_unread
 from connector.core.language import message
 
 FIRST = 200  # lines below the heads that tell what columns are
@@ -66,7 +66,7 @@ def csv_file(path: Path) -> CsvFile:
             lines = [line.strip() for line in islice(file, MOST_TITLES)]
     except (OSError, UnicodeError) as error:
         raise UsageFault(
-            f"{path} cannot be read: {error}",
+            f"{path} cannot be read: {why_unread(error)}",
             fix="give the path of a CSV file in UTF-8",
         ) from error
     first = lines[0]

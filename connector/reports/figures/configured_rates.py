@@ -1,7 +1,7 @@
 """The exchange rates of the configured file."""
 
 from connector.config import Config
-from connector.core.errors import ConfigError, UsageFault
+from connector.core.errors import ConfigError, UsageFault, why_unread
 from connector.metrics.exchange_rates import ExchangeRates, parse_rates
 
 
@@ -15,6 +15,6 @@ def configured_rates(config: Config) -> ExchangeRates:
     try:
         text = config.rates.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        fault = f"reporting.rates {config.rates} cannot be read: {error}"
+        fault = f"reporting.rates {config.rates} cannot be read: {why_unread(error)}"
         raise ConfigError([fault], source="reporting.rates") from error
     return parse_rates(text.splitlines(), config.reporting_currency, str(config.rates))

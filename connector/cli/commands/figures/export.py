@@ -9,6 +9,7 @@ import click
 
 from connector.cli.forms import parquet_needed, warn_of_missing
 from connector.cli.options import dialect_option, out_option
+from connector.cli.out_files import folder_for_file
 from connector.cli.output import echo, place_of
 from connector.cli.shell import Shell
 from connector.core.account import NOBODY
@@ -63,9 +64,7 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
         _export_mirror(shell, output)
         return
     if output is not None and output.is_dir():
-        raise click.BadParameter(
-            f"File {str(output)!r} is a directory.", param_hint="'-o' / '--output'"
-        )
+        raise folder_for_file(output)
     chosen = EXPORTS[what]
     with shell.reading() as ledger:
         facts = ledger.facts()

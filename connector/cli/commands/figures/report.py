@@ -23,6 +23,7 @@ from connector.cli.options import (
     only_option,
     output_options,
 )
+from connector.cli.out_files import NamedFolder
 from connector.cli.output import THROUGH, write_bytes
 from connector.cli.params import PRESET, OneOf, moment_asked
 from connector.cli.progress import progress_shown
@@ -66,7 +67,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--lake",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NamedFolder(),
     metavar="OUT",
     help="Read a run of `lake` instead of the ledger: its standard windows; with --by, "
     "--segment or --currency total everybody's movements; with --as-of the newest run of "

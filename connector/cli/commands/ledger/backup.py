@@ -14,7 +14,7 @@ from connector.cli.params import DURATION
 from connector.cli.stderr import fail
 from connector.config import file_of
 from connector.core.dates import parse_month
-from connector.core.errors import ConnectorError
+from connector.core.errors import ConnectorError, system_fault
 from connector.core.language import _, grouped, month_text
 from connector.core.money import format_count
 from connector.store.backups import Backup, back_up
@@ -77,7 +77,9 @@ def _survives(run: Callable[[], None]) -> None:
         run()
     except ConnectorError as error:
         fail(error.problem, error.fix, again=True)
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:
+        fail(*system_fault(error), again=True)
+    except sqlite3.Error as error:
         fail(str(error), "check the disk and the ledger's file", again=True)
 
 

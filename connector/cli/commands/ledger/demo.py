@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from connector.cli.forms import Output, rendered
+from connector.cli.out_files import NamedFolder
 from connector.cli.output import echo
 from connector.cli.progress import progress_shown
 from connector.cli.shell import Shell
@@ -63,7 +64,7 @@ OWN_ACCOUNT = marked(
 @click.command()
 @click.option(
     "--keep",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=NamedFolder(),
     metavar="DIR",
     help="Keep the ledger and its config.toml there, to try other commands on them.",
 )

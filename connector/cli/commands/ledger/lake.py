@@ -11,6 +11,7 @@ import msgspec
 
 from connector.cli.forms import Output
 from connector.cli.options import output_option
+from connector.cli.out_files import NamedFolder
 from connector.config import rules_of
 from connector.core.errors import MissingExtra, Underivable, UsageFault
 from connector.core.language import _, grouped
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from connector.lake.run import Prepared
 
 NAMED = 5  # in one sentence
-FOLDER = click.Path(file_okay=False, path_type=Path)
+FOLDER = NamedFolder()
 
 
 @click.command()

@@ -16,7 +16,13 @@ from connector.cli.options import output_option
 from connector.cli.params import DURATION
 from connector.cli.progress import progress_shown
 from connector.cli.stderr import fail, note
-from connector.core.errors import ConnectorError, NoTimeZone, Stopped, Underivable
+from connector.core.errors import (
+    ConnectorError,
+    NoTimeZone,
+    Stopped,
+    Underivable,
+    system_fault,
+)
 from connector.core.language import _, decimal_text, grouped
 from connector.core.messages import spoken
 from connector.core.money import format_count
@@ -111,7 +117,9 @@ def _survives(job: SyncJob, out: Output, *, full: bool) -> bool:
         return True  # for all others: nobody waits for a longer pause
     except ConnectorError as error:
         fail(error.problem, error.fix, again=True)
-    except (sqlite3.Error, OSError) as error:
+    except OSError as error:
+        fail(*system_fault(error), again=True)
+    except sqlite3.Error as error:
         fail(str(error), "check the disk and the ledger's file", again=True)
     except Exception as error:
         log.exception("sync.unforeseen")

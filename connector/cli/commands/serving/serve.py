@@ -18,7 +18,7 @@ from connector.cli.shell import Shell
 from connector.cli.stderr import fail, note
 from connector.config import Config
 from connector.core.account import StripeIdentity
-from connector.core.errors import ConnectorError
+from connector.core.errors import ConnectorError, system_fault
 from connector.core.language import _
 from connector.webhooks.account_guard import RefusedEvents
 
@@ -151,7 +151,8 @@ class _ServedAccounts:
         try:
             begun = self._opened(account)
         except (ConnectorError, sqlite3.Error, OSError) as error:
-            said = getattr(error, "problem", str(error)), getattr(error, "fix", "")
+            told = system_fault(error) if isinstance(error, OSError) else error
+            said = getattr(told, "problem", str(error)), getattr(told, "fix", "")
             log.warning("serve.waits account=%s %s", account.name, said[0])
             begun = not_opened(account, *said, self._counted)
         else:

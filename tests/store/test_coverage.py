@@ -4,6 +4,7 @@ import shutil
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,10 @@ def test_the_last_invoice_is_the_newest_of_all_of_a_reason() -> None:
     beside = Outside(Account(instant_of("2026-01-01T09:00:00")))
     owner = beside.account.add_customer("Owner")
     beside.account.advance(SEEN)
-    fee = {"manual": False, "parent": "license_fee_subscription_details"}
+    fee: dict[str, Any] = {
+        "manual": False,
+        "parent": "license_fee_subscription_details",
+    }
     started, ended = (
         instant_of("2026-02-03T09:00:00"),
         instant_of("2026-03-01T09:00:00"),

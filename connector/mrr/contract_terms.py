@@ -43,8 +43,8 @@ def contract_terms(
             after_minor = amounts_minor[bisect_right(changed_on, day)]
             if before_minor:
                 whose = (own[0].currency, NO_KEY, subscription)
-                found.append(ContractTerm(day, *whose, before_minor, after_minor))
-    return sorted(found)
+                found.append((day, *whose, before_minor, after_minor))
+    return list(map(ContractTerm._make, sorted(found)))
 
 
 def _mrr_by_day(steps: Iterable[MrrStep], zone: tzinfo) -> list[MrrAtDayEnd]:

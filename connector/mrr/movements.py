@@ -80,12 +80,12 @@ def _components(
     after_minor: int,
 ) -> tuple[Component, ...]:
     """One for each touched item and cause, items in order of their ids."""
-    came = [k for k in evidence if _comes(before, after, k)]
-    went = [k for k in evidence if _comes(after, before, k)]
     named: dict[Cause, Cause] = {}  # of an item that comes or goes beside what is paid
     if before_minor:
+        went = any(_comes(after, before, key) for key in evidence)
         named[Cause.START] = Cause.PLAN if went else Cause.ADD_ON
     if after_minor:
+        came = any(_comes(before, after, key) for key in evidence)
         named[Cause.END] = Cause.PLAN if came else Cause.REMOVAL
     found: list[Component] = []
     for key in sorted(evidence):

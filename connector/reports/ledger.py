@@ -200,7 +200,9 @@ class Ledger:
 
     def outside(self, currency: str | None = None) -> tuple[OutsideMrr, ...]:
         """Recurring money that is in no figure, by customer, the largest first."""
-        found = coverage.outside_mrr(self.connection, self.config.accepted)
+        accepted = set(self.config.accepted)
+        accepted |= {new for old, new in self.config.merge.items() if old in accepted}
+        found = coverage.outside_mrr(self.connection, accepted)
         asked = None if currency is None or is_total(currency) else currency.lower()
         return tuple(x for x in found if asked in (None, x.currency))
 

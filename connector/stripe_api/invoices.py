@@ -4,6 +4,7 @@ import re
 from decimal import Decimal
 from hashlib import blake2b
 from typing import Any, Literal
+from unicodedata import normalize
 
 from msgspec.structs import force_setattr
 
@@ -145,17 +146,47 @@ class InvoiceLine(Base, frozen=True, kw_only=True):
         return net_minor
 
 
-# Words that change from one month's line to the next, and do not make it another:
-# English, German, French and Spanish months.
-_MONTH_NAMES = (
+# Words that change from one month's line to the next, and do not make it another: the
+# months in the languages of Stripe's invoices (by CLDR; Japanese, Korean and Chinese
+# write numbers), their common short forms, and the endings of "1st", "2nd", "3rd", "4th".
+_DATE_WORDS = (
     "january february march april may june july august september october november"
-    " december jan feb mar apr jun jul aug sep sept oct nov dec"
-    " januar jänner februar märz mai juni juli oktober dezember"
-    " janvier février mars avril juin juillet août septembre octobre novembre décembre"
-    " enero febrero marzo abril mayo junio julio agosto septiembre octubre noviembre"
-    " diciembre"
+    " december januar februar märz mai juni juli oktober dezember janvier février mars"
+    " avril juin juillet août septembre octobre novembre décembre enero febrero marzo"
+    " abril mayo junio julio agosto septiembre octubre noviembre diciembre gennaio"
+    " febbraio aprile maggio giugno luglio settembre ottobre dicembre januari februari"
+    " maart mei augustus janeiro fevereiro março maio junho julho setembro outubro"
+    " novembro dezembro marts maj desember augusti tammikuuta helmikuuta maaliskuuta"
+    " huhtikuuta toukokuuta kesäkuuta heinäkuuta elokuuta syyskuuta lokakuuta"
+    " marraskuuta joulukuuta tammikuu helmikuu maaliskuu huhtikuu toukokuu kesäkuu"
+    " heinäkuu elokuu syyskuu lokakuu marraskuu joulukuu stycznia lutego marca"
+    " kwietnia maja czerwca lipca sierpnia września października listopada grudnia"
+    " styczeń luty marzec kwiecień czerwiec lipiec sierpień wrzesień październik"
+    " listopad grudzień ledna února března dubna května června července srpna září"
+    " října listopadu prosince leden únor březen duben květen červen červenec srpen"
+    " říjen prosinec januára februára apríla mája júna júla augusta septembra októbra"
+    " novembra decembra január február marec apríl máj jún júl október március április"
+    " május június július augusztus szeptember ianuarie februarie martie aprilie iunie"
+    " iulie septembrie octombrie noiembrie decembrie siječnja veljače ožujka travnja"
+    " svibnja lipnja srpnja kolovoza rujna studenoga prosinca siječanj veljača ožujak"
+    " travanj svibanj lipanj srpanj kolovoz rujan studeni prosinac junij julij avgust"
+    " jaanuar veebruar märts aprill juuni juuli oktoober detsember janvāris februāris"
+    " aprīlis maijs jūnijs jūlijs augusts septembris oktobris novembris decembris"
+    " sausio vasario kovo balandžio gegužės birželio liepos rugpjūčio rugsėjo spalio"
+    " lapkričio gruodžio sausis vasaris kovas balandis gegužė birželis liepa rugpjūtis"
+    " rugsėjis spalis lapkritis gruodis ocak şubat mart nisan mayıs haziran temmuz"
+    " ağustos eylül ekim kasım aralık ιανουαρίου φεβρουαρίου μαρτίου απριλίου μαΐου"
+    " ιουνίου ιουλίου αυγούστου σεπτεμβρίου οκτωβρίου νοεμβρίου δεκεμβρίου ιανουάριος"
+    " φεβρουάριος μάρτιος απρίλιος μάιος ιούνιος ιούλιος αύγουστος σεπτέμβριος"
+    " οκτώβριος νοέμβριος δεκέμβριος януари февруари март април май юни юли август"
+    " септември октомври ноември декември января февраля марта апреля мая июня июля"
+    " августа сентября октября ноября декабря январь февраль апрель июнь июль сентябрь"
+    " октябрь ноябрь декабрь jänner setiembre jan feb mar apr jun jul aug sep sept oct"
+    " nov dec mär mrz okt dez janv févr avr juil déc ene abr dic genn febbr magg lugl"
+    " mrt fev des"
+    " st nd rd th"
 )
-_MONTHS = frozenset(_MONTH_NAMES.split())
+_OF_DATES = frozenset(_DATE_WORDS.split())
 
 
 def _hashed(text: object) -> str | None:
@@ -164,7 +195,8 @@ def _hashed(text: object) -> str | None:
     Four bytes of a hash: enough to tell one customer's lines apart, and too few to say
     which of all texts it was.
     """
-    words = [w for w in re.findall(r"[^\W\d_]+", str(text).lower()) if w not in _MONTHS]
+    plain = normalize("NFC", str(text)).lower()
+    words = [w for w in re.findall(r"[^\W\d_]+", plain) if w not in _OF_DATES]
     if not words:
         return None
     return blake2b(" ".join(words).encode(), digest_size=4).hexdigest()

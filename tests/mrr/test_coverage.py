@@ -1,6 +1,6 @@
 """Which class an invoiced amount is in, and what recurs without a subscription."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -258,11 +258,29 @@ def test_it_says_when_it_will_be_another() -> None:
     assert named(covered(THRICE, then[:19])) == []
 
 
-def test_months_and_numbers_make_no_other_description() -> None:
-    words = ("January", "Feb.", "März")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("January", "Feb.", "März"),
+        ("Gennaio", "Febbraio", "Marzo"),
+        ("januari", "februari", "maart"),
+        ("Janeiro", "Fevereiro", "Março"),
+        ("stycznia", "lutego", "marca"),
+        ("Ocak", "Şubat", "Mart"),
+        ("Ιανουαρίου", "Φεβρουαρίου", "Μαρτίου"),
+        ("(1月分)", "(2月分)", "(3月分)"),
+        ("1st", "2nd", "3rd"),
+        ("Januar", "Februar", "Ma\u0308rz"),
+    ],
+    ids=lambda words: str(words[2]),
+)
+def test_months_and_numbers_make_no_other_description(words: Sequence[str]) -> None:
     bills = [
         bill(
-            f"2026-0{n}-05", line(f"2026-0{n}-05", description=f"Retainer {word} #{n}")
+            f"2026-0{n}-05",
+            line(
+                f"2026-0{n}-05", description=f"Retainer {word} #{n}", product=f"p_{n}"
+            ),
         )
         for n, word in enumerate(words, 1)
     ]

@@ -2,7 +2,7 @@
 
 import shutil
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -10,12 +10,15 @@ import pytest
 from connector.config import parse
 from connector.core.dates import instant
 from connector.core.errors import NothingFound
-from connector.core.policy import Policy
+from connector.core.policy import CompanyRule, Policy
 from connector.reports.coverage import coverage_report
 from connector.reports.ledger import Ledger
 from connector.store.ledger import coverage
 from connector.store.mirror import walks
 from connector.store.opening import open_database
+from tests.billing.account import Account
+from tests.billing.calendar_ import instant as instant_of
+from tests.billing.outside import Outside
 from tests.support.ledgers import empty_ledger, look, settle
 from tests.support.old_ledgers import LEDGERS
 from tests.support.outside import SEEN, agency
@@ -47,6 +50,44 @@ def test_a_merged_customer_is_invoiced_once() -> None:
         settle(connection, SEEN, merge={licensed: retained})
         assert coverage.sums(connection) == before
         assert {x.customer for x in coverage.outside_mrr(connection, [])} == {retained}
+
+
+def test_who_was_accepted_stays_so_when_merged_and_in_a_company() -> None:
+    retained, licensed = (each["id"] for each in agency()["customers"][:2])
+    accepts = f'[coverage]\naccepted = ["{licensed}"]\n'
+    merges = f'{accepts}[customers]\nmerge = {{{licensed} = "{retained}"}}'
+    company = CompanyRule(pairs={licensed: "Ada", retained: "Ada"})
+    with empty_ledger() as connection:
+        look(connection, agency(), SEEN)
+        settle(connection, SEEN, merge={licensed: retained})
+        found = Ledger(connection, parse(merges, {}), LATER).outside()
+        assert {(x.customer, x.accepted) for x in found} == {(retained, True)}
+        settle(connection, SEEN, company=company)
+        found = Ledger(connection, parse(accepts, {}), LATER).outside()
+        assert {(x.customer, x.reason.value, x.accepted) for x in found} == {
+            ("Ada", "manual", False),
+            ("Ada", "licence_fee", True),
+        }
+
+
+def test_the_last_invoice_is_the_newest_of_all_of_a_reason() -> None:
+    beside = Outside(Account(instant_of("2026-01-01T09:00:00")))
+    owner = beside.account.add_customer("Owner")
+    beside.account.advance(SEEN)
+    fee = {"manual": False, "parent": "license_fee_subscription_details"}
+    started, ended = (
+        instant_of("2026-02-03T09:00:00"),
+        instant_of("2026-03-01T09:00:00"),
+    )
+    goes_on = instant_of("2026-01-05T09:00:00")
+    beside.again(owner, 5_000, started, until=ended, product="prod_ended", **fee)
+    beside.again(owner, 9_000, goes_on, product="prod_goes_on", **fee)
+    with empty_ledger() as connection:
+        look(connection, beside.snapshot(), SEEN)
+        settle(connection, SEEN)
+        [found] = coverage.outside_mrr(connection, [])
+    assert (found.monthly_minor, found.since) == (9_000, date(2026, 1, 5))
+    assert found.last_invoice == beside.invoices[-1].id
 
 
 def test_a_retainer_that_is_not_billed_any_more_ceases_by_itself() -> None:

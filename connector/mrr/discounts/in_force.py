@@ -13,6 +13,7 @@ from operator import attrgetter
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.core.policy import Policy
+from connector.mrr.discounts.coupons import coupons_of
 from connector.mrr.discounts.ends import (
     ANY_ITEM,
     DiscountEvidence,
@@ -28,8 +29,6 @@ from connector.mrr.discounts.reduced_periods import (
 from connector.mrr.discounts.scopes import (
     DiscountScope,
     ShownDiscounts,
-    as_billed,
-    coupon_of,
     discount_scopes,
 )
 from connector.mrr.discounts.shares import AppliedDiscount
@@ -60,7 +59,7 @@ def applied_discounts(
     if not scopes:
         return [], []
     naming = naming_lines(line_items)
-    coupons, unknown = _coupons(scopes, shown.history.catalogue.coupons, naming)
+    coupons, unknown = coupons_of(scopes, shown.history.catalogue.coupons, naming)
     if len(scopes) > 1:
         add_billed_in_order(order, invoices, line_items, coupons)
     shown_by = DiscountEvidence(
@@ -73,24 +72,6 @@ def applied_discounts(
         if policy.subtracts(coupons[key].duration)
     ]
     return [each for each in found if any(each.intervals)], unknown
-
-
-def _coupons(
-    scopes: Mapping[str, DiscountScope],
-    known: Mapping[str, Coupon],
-    naming: Mapping[str, Sequence[LineItem]],
-) -> tuple[dict[str, Coupon], list[Unvalued]]:
-    """Each discount's coupon, as its lines show it where nothing else does."""
-    found, unknown = {}, []
-    for key, scope in scopes.items():
-        try:
-            found[key] = coupon_of(scope.discount, known)
-        except Unvalued as error:
-            unknown.append(error)
-            billed = as_billed(scope.discount, naming.get(key, ()))
-            if billed is not None:
-                found[key] = billed
-    return found, unknown
 
 
 def _applied(

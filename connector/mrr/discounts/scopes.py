@@ -1,12 +1,11 @@
 """All that shows a discount → its scope: an item, a subscription or a customer.
 
 Stripe shows a discount as an object, or only by its id, on subscriptions, items,
-invoices, their lines and in events; a coupon as an object, an id, or not any more.
+invoices, their lines and in events.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Container, Iterable, Iterator, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
@@ -18,7 +17,7 @@ from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice, InvoiceLine
-from connector.stripe_api.objects import Coupon, Discount, Subscription
+from connector.stripe_api.objects import Discount, Subscription
 
 # The item that it is on, or "", and whether it is the customer's.
 DiscountPlace = tuple[str, bool]
@@ -292,32 +291,3 @@ def unresolved(
         if discount not in own and discount not in shown.ids:
             unknown.setdefault(discount, where)
     return [Unvalued(where, "discounts", d) for d, where in unknown.items()]
-
-
-def coupon_of(discount: Discount, coupons: Mapping[str, Coupon]) -> Coupon:
-    """The coupon behind a discount, also where Stripe names only its id."""
-    named = discount.named_coupon
-    if isinstance(named, Coupon) and (named.percent_off or named.amount_off):
-        listed = coupons.get(named.id, named)
-        takes_off = (named.percent_off, named.amount_off)
-        # Deleted and made again under its id, it is another coupon.
-        return listed if (listed.percent_off, listed.amount_off) == takes_off else named
-    if ref(named) in coupons:
-        return coupons[ref(named)]
-    raise Unvalued(discount.id, "source.coupon", ref(named) or None)
-
-
-def as_billed(discount: Discount, naming: Sequence[LineItem]) -> Coupon | None:
-    """A coupon that takes off the share that the last line with the discount shows.
-
-    For a coupon that was deleted, and is named on lines by its discount only.
-    """
-    for line in reversed(naming):
-        taken_minor = dict(line.discount_amounts).get(discount.id)
-        if line.is_regular and line.amount_minor and taken_minor:
-            ids = [key for key, _ in line.discount_amounts]
-            before = line.discount_amounts[: ids.index(discount.id)]
-            left_minor = line.amount_minor - sum(amount for _, amount in before)
-            percent = Decimal(100 * taken_minor) / left_minor
-            return Coupon(id=ref(discount.named_coupon), percent_off=percent)
-    return None

@@ -152,6 +152,8 @@ def billed_until(line_items: Sequence[LineItem]) -> list[tuple[LineItem, int]]:
     A credit bills nothing, and ends what was billed before it; not what is billed anew
     from the same instant on.
     """
+    if not any(line.credit for line in line_items):
+        return [(n, n.end_s) for n in line_items if n.end_s > n.start_s]
     found: list[tuple[LineItem, int]] = []
     later_credits: dict[str, list[LineItem]] = {}  # by item, the latest first
     for line in reversed(line_items):
@@ -176,7 +178,9 @@ def _billed(line: LineItem, end_s: int, prices: Prices) -> BilledTime:
         line.start_s,
         end_s,
         line.item,
-        None if is_trial_line(line, prices) else cycle_of(price),
+        cycle_of(price)
+        if line.amount_minor or not is_trial_line(line, prices)
+        else None,
         line,
         is_regular=line.is_regular and end_s == line.end_s,
         is_due=line.status not in NOT_DUE,

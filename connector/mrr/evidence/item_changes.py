@@ -14,9 +14,7 @@ from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
 from operator import attrgetter, itemgetter
-from typing import NamedTuple
-
-import msgspec
+from typing import NamedTuple, TypeVar
 
 from connector.core.model import Evidence
 from connector.mrr.evidence.item_states import (
@@ -30,16 +28,17 @@ from connector.mrr.evidence.item_states import (
     ItemState,
     is_same_state,
     item_facts,
-    without_unmade_changes,
 )
 from connector.mrr.evidence.line_items import LineItem
+from connector.mrr.evidence.subscription_lines import without_unmade_changes
 from connector.mrr.history import SubscriptionVersion
 from connector.mrr.intervals import Interval
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
 
 _EARLIEST, _AT = attrgetter("at_s", "rank"), attrgetter("at_s")
-_ADDED, _WHEN = itemgetter(0), itemgetter(0)
+_WHEN = itemgetter(0)
+_Added = tuple[int, int, str]  # when, its place among all items, its id
 
 
 class ItemChange(NamedTuple):
@@ -48,6 +47,9 @@ class ItemChange(NamedTuple):
     at_s: int
     state: ItemState | None
     evidence: tuple[Evidence, ...]
+
+
+Dated = TypeVar("Dated", ItemChange, ItemFact)
 
 
 def item_changes(
@@ -95,23 +97,16 @@ def present_times(changes: Iterable[ItemChange]) -> Iterator[Interval]:
             yield Interval(here.at_s, end_s, here.evidence, ended)
 
 
-def changes_at(changes: Sequence[ItemChange], at_s: int) -> Sequence[ItemChange]:
-    start = bisect_left(changes, at_s, key=_AT)
-    return changes[start : bisect_right(changes, at_s, key=_AT)]
+def of_instant(things: Sequence[Dated], at_s: int) -> Sequence[Dated]:
+    """Those of one instant, of changes or facts in order of time."""
+    start = bisect_left(things, at_s, key=_AT)
+    return things[start : bisect_right(things, at_s, key=_AT)]
 
 
-class _AddedItem(NamedTuple):
-    """``place`` is among all items."""
-
-    added_s: int
-    place: int
-    item: str
-
-
-def _added_without_debit(items: Mapping[str, ItemFacts]) -> list[_AddedItem]:
+def _added_without_debit(items: Mapping[str, ItemFacts]) -> list[_Added]:
     """In order of time; with a debit, a credit would show which item made way for it."""
     return sorted(
-        _AddedItem(known.created_s, place, item)
+        (known.created_s, place, item)
         for place, (item, known) in enumerate(items.items())
         if known.created_s
         and not any(
@@ -124,7 +119,7 @@ def _added_without_debit(items: Mapping[str, ItemFacts]) -> list[_AddedItem]:
 def _end_without_credit(
     item: str,
     known: ItemFacts,
-    added: Sequence[_AddedItem],
+    added: Sequence[_Added],
     bills: Sequence[tuple[int, LineItem]],
 ) -> Iterator[ItemFact]:
     """The end of an item that left without a line of its own.
@@ -139,13 +134,12 @@ def _end_without_credit(
     shown = [f for f in (*known.facts, *known.facts_before) if f.state is not None]
     last_s = max((fact.at_s for fact in shown), default=0)
     covered_s = known.covered_until_s
-    since = bisect_right(added, last_s + SAME_REQUEST_S, key=_ADDED)
-    until = bisect_right(added, covered_s, key=_ADDED)
-    others = (each for each in added[since:until] if each.item != item)
-    other = min(others, key=attrgetter("place"), default=None)
-    if other is not None:
-        added_s = other.added_s
-        proof = Evidence("subscription_item", other.item, added_s, "replaces it")
+    since = bisect_right(added, last_s + SAME_REQUEST_S, key=_WHEN)
+    until = bisect_right(added, covered_s, key=_WHEN)
+    others = [each for each in added[since:until] if each[2] != item]
+    if others:
+        added_s, _, other = min(others, key=itemgetter(1))
+        proof = Evidence("subscription_item", other, added_s, "replaces it")
         yield ItemFact(added_s, CREDIT, None, added_s, proof)
         return
     since = bisect_left(bills, covered_s, key=_WHEN) if covered_s else len(bills)
@@ -164,47 +158,40 @@ def _changes_of(
 ) -> Iterator[ItemChange]:
     """The item's beginning, then the facts that changed something, in order."""
     facts = sorted(known.facts, key=_EARLIEST)
-    first = _first_change(subscription, item, known, facts, regular)
+    amounts = _UnitAmounts(facts)
+    first = _first_change(subscription, item, known, amounts, regular)
     if first is None:
         return
-    amounts = _UnitAmounts(facts)
-    state = _with_unit_amount(first.state, first.at_s, amounts, None)
-    yield first._replace(state=state)
-    left_at = _by_instant(known.facts_before)
-    current, previous, changed_known_s = state, None, first.at_s
-    for at_s, told in _by_instant(facts).items():
-        left = left_at.get(at_s, ()) if left_at else ()
-        if not left and len(told) == 1 and told[0].state == current:
+    yield first
+    before = sorted(known.facts_before, key=_AT)
+    current, previous, changed_known_s = first.state, None, first.at_s
+    read_s = first.at_s - 1
+    for each in facts:
+        at_s = each.at_s
+        if at_s <= read_s or each.state == current:
             continue  # nearly always: a renewal at the price and quantity before
-        # Events have no order within a second; nothing ends in the one it begins in.
-        of_instant = [
-            fact for fact in told if fact.state is not None or at_s > first.at_s
-        ]
-        if not of_instant or at_s < first.at_s:
+        if is_same_state(each.state, current):
             continue
-        fact = _strongest(of_instant, current, left)
+        read_s, left = at_s, of_instant(before, at_s)
+        # Events have no order within a second; nothing ends in the one it begins in.
+        told = [
+            fact
+            for fact in of_instant(facts, at_s)
+            if fact.state is not None or at_s > first.at_s
+        ]
+        if not told:
+            continue
+        fact = _strongest(told, current, left)
         if is_same_state(fact.state, current):
             continue
         is_backdated = fact.rank >= VERSION and changed_known_s > at_s
         if is_backdated and is_same_state(fact.state, previous):
             continue  # it was seen before the change now dated earlier was made
-        state = _with_unit_amount(fact.state, at_s, amounts, current)
+        state = amounts.told(fact.state, at_s, current)
         previous, current, changed_known_s = current, state, fact.known_s
-        credited = [before for before in left if before.rank < VERSION]
+        credited = [each for each in left if each.rank < VERSION]
         proof = [e for each in (fact, *credited) for e in each.evidence]
         yield ItemChange(at_s, state, tuple(dict.fromkeys(proof)))
-
-
-def _by_instant(facts: Iterable[ItemFact]) -> Mapping[int, list[ItemFact]]:
-    """In the order in which they are given."""
-    found: dict[int, list[ItemFact]] = {}
-    for fact in facts:
-        at_s = fact.at_s
-        if at_s in found:
-            found[at_s].append(fact)
-        else:
-            found[at_s] = [fact]
-    return found
 
 
 def _strongest(
@@ -215,6 +202,8 @@ def _strongest(
     Prorations of a free change come as two amounts of 0 that only differ in the price:
     of these, the one that says something new.
     """
+    if len(facts) == 1:
+        return facts[0]
     best = [fact for fact in facts if fact.rank == facts[-1].rank]
     gone = [fact.state for fact in left if not is_same_state(fact.state, current)]
     stayed = [
@@ -231,49 +220,44 @@ def _strongest(
 class _UnitAmounts:
     """When which amount a unit was shown; read only where a state tells none."""
 
-    def __init__(self, facts: Iterable[ItemFact]) -> None:
-        self._facts = facts
+    def __init__(self, facts: Sequence[ItemFact]) -> None:
+        self.facts = facts
 
     @cached_property
-    def by_price(self) -> Mapping[str, Sequence[tuple[int, Decimal]]]:
+    def _by_price(self) -> Mapping[str, Sequence[tuple[int, Decimal]]]:
         """In order of time, as the facts are."""
         found: defaultdict[str, list[tuple[int, Decimal]]] = defaultdict(list)
-        for at_s, state in ((fact.at_s, fact.state) for fact in self._facts):
+        for fact in self.facts:
+            state = fact.state
             if state is not None and state.unit_amount_minor is not None:
-                found[state.price].append((at_s, state.unit_amount_minor))
+                found[state.price].append((fact.at_s, state.unit_amount_minor))
         return found
 
-
-def _with_unit_amount(
-    state: ItemState | None,
-    at_s: int,
-    amounts: _UnitAmounts,
-    current: ItemState | None,
-) -> ItemState | None:
-    """The state with its amount a unit: as before, else as the next line shows it."""
-    if state is None or state.unit_amount_minor is not None:
-        return state
-    amount_minor: Decimal | None = None
-    if current is not None and current.price == state.price:
-        amount_minor = current.unit_amount_minor
-    own = amounts.by_price.get(state.price, ())
-    place = bisect_left(own, at_s, key=_WHEN)
-    if amount_minor is None and place < len(own):
-        _, amount_minor = own[place]
-    return msgspec.structs.replace(state, unit_amount_minor=amount_minor)
+    def told(
+        self, state: ItemState | None, at_s: int, current: ItemState | None
+    ) -> ItemState | None:
+        """The state with its amount: as before, else as the next line shows it."""
+        if state is None or state.unit_amount_minor is not None:
+            return state
+        amount_minor: Decimal | None = None
+        if current is not None and current.price == state.price:
+            amount_minor = current.unit_amount_minor
+        if amount_minor is None:
+            own = self._by_price.get(state.price, ())
+            place = bisect_left(own, at_s, key=_WHEN)
+            amount_minor = own[place][1] if place < len(own) else None
+        return ItemState(state.price, state.quantity, amount_minor)
 
 
 def _first_change(
     subscription: Subscription,
     item: str,
     known: ItemFacts,
-    facts: Iterable[ItemFact],
+    amounts: "_UnitAmounts",
     regular: Sequence[LineItem],
 ) -> ItemChange | None:
-    """When the item began and what it was then; None where nothing shows it.
-
-    ``facts`` are the known ones in order of time.
-    """
+    """When the item began and what it was then; None where nothing shows it."""
+    facts = amounts.facts
     at_first = next((fact for fact in facts if fact.state is not None), None)
     first = min(known.facts_before, key=_EARLIEST, default=None)
     if first is None or (at_first is not None and at_first.at_s < first.at_s):
@@ -290,7 +274,7 @@ def _first_change(
         proof = (Evidence("subscription", subscription.id, start_s, "started"),)
         if first is at_first and first.rank in (REGULAR, DEBIT):
             proof += first.evidence
-    return ItemChange(at_s, first.state, proof)
+    return ItemChange(at_s, amounts.told(first.state, at_s, None), proof)
 
 
 def _began_at(

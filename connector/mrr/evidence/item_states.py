@@ -22,7 +22,7 @@ from connector.mrr.evidence.subscription_views import (
     views_by_look,
     with_items_left,
 )
-from connector.mrr.history import SubscriptionVersion, versions_in
+from connector.mrr.history import SubscriptionVersion
 from connector.mrr.pricing import interval_minor, is_metered, tariff
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import units_of
@@ -31,11 +31,9 @@ from connector.stripe_api.objects import Price, SubscriptionItem
 # Objects of one request carry neighbouring seconds: the recordings show one.
 SAME_REQUEST_S = 60
 
-
 # A regular line is written when its period begins (an hour of draft at most). One that
 # is written days ahead is prebilled, and may be out of date when its period comes.
 PREBILLED_S = 3 * 86_400
-
 
 # At one instant, the last one wins: a version in an event's second came before it.
 CREDIT, REGULAR, DEBIT, VERSION, EVENT = range(5)
@@ -104,7 +102,6 @@ class ItemFacts:
 
 
 _Items = defaultdict[str, ItemFacts]
-_BilledState = tuple[str, str, Decimal]  # item, price, quantity
 
 
 def item_facts(
@@ -145,83 +142,6 @@ def item_state_of(item: SubscriptionItem) -> ItemState | None:
     if item.price is None:
         return None
     return ItemState(item.price.id, units_of(item))
-
-
-def without_unmade_changes(
-    line_items: Sequence[LineItem],
-    versions: Sequence[SubscriptionVersion],
-    events: Iterable[Event],
-) -> list[LineItem]:
-    """The line items without those of changes that were billed and never made.
-
-    A revision voids its original. A pending update is billed at once, made when it is
-    paid, and else void: it is left out where nothing else (another line, a version of the
-    subscription) shows the state that it bills, and something the state before. What a
-    later invoice bills had been made by then, whatever became of that invoice.
-    """
-    is_waiting = versions[-1].subscription.pending_update is not None
-    in_doubt = ("void", "open") if is_waiting else ("void",)
-    if not any(line.status in in_doubt for line in line_items):
-        return list(line_items)
-    kept = _without_revised(line_items)
-    elsewhere = _StatesElsewhere(kept, [*versions, *versions_in(events)])
-    changes: dict[tuple[str, int], list[LineItem]] = {}
-    for line in kept:
-        is_billed_at_once = line.known_s - line.start_s <= SAME_REQUEST_S
-        if line.status in in_doubt and is_billed_at_once:
-            changes.setdefault((line.invoice, line.start_s), []).append(line)
-    dropped = {key for key, parts in changes.items() if elsewhere.show_unmade(parts)}
-    return [line for line in kept if (line.invoice, line.start_s) not in dropped]
-
-
-def _without_revised(line_items: Sequence[LineItem]) -> list[LineItem]:
-    """Without void regular lines of a period that another line bills."""
-    valid = {(line.item, line.start_s) for line in line_items if line.status != "void"}
-    return [
-        line
-        for line in line_items
-        if line.status != "void"
-        or not line.is_regular
-        or (line.item, line.start_s) not in valid
-    ]
-
-
-class _StatesElsewhere:
-    """What versions show and lines bill, to ask of a line whether others agree."""
-
-    def __init__(
-        self, line_items: Iterable[LineItem], versions: Iterable[SubscriptionVersion]
-    ) -> None:
-        self._last_shown_s: dict[_BilledState, int] = {}
-        self._last_billed_s: dict[_BilledState, int] = {}
-        self._invoices: defaultdict[tuple[_BilledState, int], set[str]]
-        self._invoices = defaultdict(set)
-        for seen_s, subscription in versions:
-            for item in subscription.items.data:
-                if (state := item_state_of(item)) is not None:
-                    key = (item.id, state.price, state.quantity)
-                    shown_s = self._last_shown_s.get(key, seen_s)
-                    self._last_shown_s[key] = max(seen_s, shown_s)
-        for line in line_items:
-            key, at_s = (line.item, line.price, line.quantity), line.start_s
-            self._last_billed_s[key] = max(at_s, self._last_billed_s.get(key, at_s))
-            self._invoices[key, at_s].add(line.invoice)
-
-    def show_unmade(self, change: Sequence[LineItem]) -> bool:
-        """Whether they show what all its credits take back, and not all that it bills."""
-        return (
-            not all(part.is_regular for part in change)
-            and not all(self._show(part) for part in change if not part.credit)
-            and all(self._show(part) for part in change if part.credit)
-        )
-
-    def _show(self, line: LineItem) -> bool:
-        key, at_s = (line.item, line.price, line.quantity), line.start_s
-        return (
-            self._last_billed_s[key] > at_s
-            or len(self._invoices[key, at_s]) > 1
-            or self._last_shown_s.get(key, at_s - 1) >= at_s
-        )
 
 
 def _unit_amount(line: LineItem, price: Price | None) -> Decimal | None:
@@ -267,7 +187,8 @@ def _add_from_line_items(
                 gone = msgspec.structs.replace(fact, rank=CREDIT, state=None)
                 known.facts.append(gone)
             continue
-        known.covered_until_s = max(known.covered_until_s, end_s)
+        if end_s > known.covered_until_s:  # noqa: PLR1730 - a call costs ten times that
+            known.covered_until_s = end_s
         if line.proration or start_s <= fact.known_s + PREBILLED_S:
             known.facts.append(fact)
 

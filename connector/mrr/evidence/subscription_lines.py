@@ -13,27 +13,33 @@ from operator import attrgetter
 
 import msgspec
 
-from connector.mrr.evidence.item_states import SAME_REQUEST_S
+from connector.mrr.evidence.item_states import SAME_REQUEST_S, item_state_of
 from connector.mrr.evidence.line_items import (
     InclusiveTax,
     LineItem,
     from_pending_item,
     lines_of,
 )
-from connector.mrr.history import History
+from connector.mrr.history import History, SubscriptionVersion, versions_in
 from connector.mrr.pricing import units_billed
 from connector.mrr.tiers import TierLine
+from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price
+
+_BilledState = tuple[str, str, Decimal]  # item, price, quantity
 
 
 def subscription_lines(history: History) -> dict[str, list[LineItem]]:
     """Each subscription's line items, ordered by the start of their period."""
     by_subscription: defaultdict[str, list[LineItem]] = defaultdict(list)
-    for line in _all_line_items(history):
+    every = _all_line_items(history)
+    if history.pending:  # else they are in the order in which they were written down
+        every.sort(key=attrgetter("known_s"))
+    for line in every:
         by_subscription[line.subscription].append(line)
     for found in by_subscription.values():
-        found.sort(key=attrgetter("start_s", "known_s"))
+        found.sort(key=attrgetter("start_s"))
     return dict(by_subscription)
 
 
@@ -182,3 +188,80 @@ def _merged_tax(lines: Sequence[LineItem]) -> InclusiveTax | None:
         return None
     amount_minor = sum(tax.amount_minor for tax in taxes)
     return InclusiveTax(amount_minor, sum(tax.parts for tax in taxes))
+
+
+def without_unmade_changes(
+    line_items: Sequence[LineItem],
+    versions: Sequence[SubscriptionVersion],
+    events: Iterable[Event],
+) -> list[LineItem]:
+    """The line items without those of changes that were billed and never made.
+
+    A revision voids its original. A pending update is billed at once, made when it is
+    paid, and else void: it is left out where nothing else (another line, a version of the
+    subscription) shows the state that it bills, and something the state before. What a
+    later invoice bills had been made by then, whatever became of that invoice.
+    """
+    is_waiting = versions[-1].subscription.pending_update is not None
+    in_doubt = ("void", "open") if is_waiting else ("void",)
+    if {line.status for line in line_items}.isdisjoint(in_doubt):
+        return list(line_items)
+    kept = _without_revised(line_items)
+    elsewhere = _StatesElsewhere(kept, [*versions, *versions_in(events)])
+    changes: dict[tuple[str, int], list[LineItem]] = {}
+    for line in kept:
+        is_billed_at_once = line.known_s - line.start_s <= SAME_REQUEST_S
+        if line.status in in_doubt and is_billed_at_once:
+            changes.setdefault((line.invoice, line.start_s), []).append(line)
+    dropped = {key for key, parts in changes.items() if elsewhere.show_unmade(parts)}
+    return [line for line in kept if (line.invoice, line.start_s) not in dropped]
+
+
+def _without_revised(line_items: Sequence[LineItem]) -> list[LineItem]:
+    """Without void regular lines of a period that another line bills."""
+    valid = {(line.item, line.start_s) for line in line_items if line.status != "void"}
+    return [
+        line
+        for line in line_items
+        if line.status != "void"
+        or not line.is_regular
+        or (line.item, line.start_s) not in valid
+    ]
+
+
+class _StatesElsewhere:
+    """What versions show and lines bill, to ask of a line whether others agree."""
+
+    def __init__(
+        self, line_items: Iterable[LineItem], versions: Iterable[SubscriptionVersion]
+    ) -> None:
+        self._last_shown_s: dict[_BilledState, int] = {}
+        self._last_billed_s: dict[_BilledState, int] = {}
+        self._invoices: defaultdict[tuple[_BilledState, int], set[str]]
+        self._invoices = defaultdict(set)
+        for seen_s, subscription in versions:
+            for item in subscription.items.data:
+                if (state := item_state_of(item)) is not None:
+                    key = (item.id, state.price, state.quantity)
+                    shown_s = self._last_shown_s.get(key, seen_s)
+                    self._last_shown_s[key] = max(seen_s, shown_s)
+        for line in line_items:
+            key, at_s = (line.item, line.price, line.quantity), line.start_s
+            self._last_billed_s[key] = max(at_s, self._last_billed_s.get(key, at_s))
+            self._invoices[key, at_s].add(line.invoice)
+
+    def show_unmade(self, change: Sequence[LineItem]) -> bool:
+        """Whether they show what all its credits take back, and not all that it bills."""
+        return (
+            not all(part.is_regular for part in change)
+            and not all(self._show(part) for part in change if not part.credit)
+            and all(self._show(part) for part in change if part.credit)
+        )
+
+    def _show(self, line: LineItem) -> bool:
+        key, at_s = (line.item, line.price, line.quantity), line.start_s
+        return (
+            self._last_billed_s[key] > at_s
+            or len(self._invoices[key, at_s]) > 1
+            or self._last_shown_s.get(key, at_s - 1) >= at_s
+        )

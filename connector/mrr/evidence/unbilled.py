@@ -111,11 +111,10 @@ def _is_covered(
     spans.sort()
     covered_s = 0
     for start_s, until_s in spans:
-        if until_s <= covered_s:
-            continue
-        if covered_s and start_s > covered_s + DAY_S:
-            return False
-        covered_s = until_s
+        if until_s > covered_s:
+            if covered_s and start_s > covered_s + DAY_S:
+                return False
+            covered_s = until_s
     return end_s is None or end_s <= covered_s + DAY_S
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from connector.core.model import Evidence
 from connector.mrr.discounts.shares import AppliedDiscount
-from connector.mrr.evidence.item_changes import changes_at
+from connector.mrr.evidence.item_changes import of_instant
 from connector.mrr.intervals import Interval
 from connector.mrr.steps.facts import SubscriptionFacts
 
@@ -38,7 +38,7 @@ class Proofs:
         return tuple(dict.fromkeys(proof))
 
     def _of_bounds(self, item: str, at_s: int) -> Iterator[Evidence]:
-        for change in changes_at(self._facts.changes.get(item, ()), at_s):
+        for change in of_instant(self._facts.changes.get(item, ()), at_s):
             yield from change.evidence
         shared = self._discounts_at.get(at_s, ())
         discounts = (each.interval_of(item) for each in shared)

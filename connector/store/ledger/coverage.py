@@ -182,31 +182,36 @@ def not_counted_in(
 
 
 _OUTSIDE = """
-    SELECT customers.id, currency, reason, product, monthly_minor, since, last_invoice
+    SELECT customers.id, currency, reason, item, product, monthly_minor, since,
+           last_invoice
     FROM not_counted CROSS JOIN customers ON customers.key = not_counted.customer
-    ORDER BY customers.id, currency, reason, since
+    LEFT JOIN stripe_invoices ON stripe_invoices.id = last_invoice
+    ORDER BY customers.id, currency, reason, created_s, since
 """  # CROSS: these few first, then who they are; else SQLite reads all customers by id
 
 
 def outside_mrr(
-    connection: sqlite3.Connection, accepted: Sequence[str]
+    connection: sqlite3.Connection, accepted: Collection[str]
 ) -> list[OutsideMrr]:
     """What is not counted, by customer and reason, the largest first.
 
-    ``accepted`` are the customers and products that the configuration knows of.
+    ``accepted`` are the customers and products that the configuration knows of; of a
+    company's, an item ends with whose it is.
     """
+    ends = tuple(f" ({each})" for each in accepted)
     found: dict[tuple[str, str, str, bool], OutsideMrr] = {}
     rows = connection.execute(_OUTSIDE)
-    for customer, currency, reason, product, minor, since, invoice in rows:
-        is_accepted = customer in accepted or product in accepted
+    for customer, currency, reason, item, product, minor, day, invoice in rows:
+        is_accepted = not {customer, product}.isdisjoint(accepted)
+        is_accepted = is_accepted or item.endswith(ends)
         key = (customer, currency, reason, is_accepted)
-        same = found.get(key)
+        since, same = date.fromisoformat(day), found.get(key)
         found[key] = OutsideMrr(
             customer=customer,
             currency=currency,
             reason=NotCountedReason(reason),
             monthly_minor=minor + (same.monthly_minor if same is not None else 0),
-            since=same.since if same is not None else date.fromisoformat(since),
+            since=since if same is None else min(since, same.since),
             last_invoice=invoice,
             accepted=is_accepted,
         )

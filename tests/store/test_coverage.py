@@ -75,9 +75,8 @@ def test_the_last_invoice_is_the_newest_of_all_of_a_reason() -> None:
     beside = Outside(Account(instant_of("2026-01-01T09:00:00")))
     owner = beside.account.add_customer("Owner")
     beside.account.advance(SEEN)
-    fee = partial(
-        *(beside.again, owner), manual=False, parent="license_fee_subscription_details"
-    )
+    kind = "license_fee_subscription_details"
+    fee = partial(beside.again, owner, manual=False, parent=kind)
     started, ended = (
         instant_of("2026-02-03T09:00:00"),
         instant_of("2026-03-01T09:00:00"),

@@ -88,7 +88,9 @@ class Output(NamedTuple):
     def show_report(self, figures: "Report") -> None:
         """A report in any form that is one of tables."""
         self.write(**{self.form: lambda: _of_report(figures, self.form, self.locale)})
-        if self.form == "text" and not figures.parts:
+        if self.form == "csv" and (any(figures.missing) or figures.begins_at):
+            warn_of_missing(figures.facts)
+        if self.form == "text" and not figures.parts and figures.begins_at is None:
             echo(_("There is no recurring revenue in this ledger."))
 
 

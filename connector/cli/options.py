@@ -11,6 +11,7 @@ from connector.cli.forms import Output
 from connector.cli.out_files import STDOUT, NamedFile, harmless
 from connector.cli.params import MONTH, ByParam, SegmentParam
 from connector.cli.shell import Shell
+from connector.core.errors import UsageFault
 from connector.core.model import SEGMENTS
 from connector.render.csv_table import DIALECTS, STANDARD, written_as
 
@@ -90,6 +91,12 @@ def output_options(*forms: str, to_file: bool = True) -> Option:
 
 def _dialect(ctx: Any, _param: Any, name: str) -> None:
     if name != STANDARD:
+        form = ctx.params.get("form", "csv")
+        if form != "csv":
+            raise UsageFault(
+                f"--dialect {name} is of CSV, and this is {form}",
+                fix="add --format csv, or leave out --dialect",
+            )
         ctx.with_resource(written_as(name))
 
 

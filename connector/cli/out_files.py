@@ -85,6 +85,16 @@ def refuse_to_replace(output: Path, kept: Iterable[Path]) -> None:
             )
 
 
+def refuse_inside(output: Path, source: Path) -> None:
+    """``UsageFault`` where what is read from would be written into."""
+    place, kept = output.resolve(), source.resolve()
+    if place == kept or kept in place.parents:
+        raise UsageFault(
+            f"{output} lies in {source}, which is only read from",
+            fix="write to a place of its own, outside of it",
+        )
+
+
 def folder_for_file(path: Path | str) -> UsageFault:
     return UsageFault(
         f"{path} is a folder, and a file is meant",

@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from connector.cli.stderr import warn
 from connector.config import Config
-from connector.core.dates import parse_day, parse_duration_s, parse_moment, parse_month
+from connector.core.dates import (
+    is_ahead,
+    parse_day,
+    parse_duration_s,
+    parse_moment,
+    parse_month,
+)
 from connector.core.errors import UsageFault
 from connector.core.language import message
 from connector.core.model import METADATA, SegmentValue, segment_value
@@ -20,16 +27,26 @@ if TYPE_CHECKING:
     from connector.cli.shell import Shell
 
 
-def moment_asked(text: str | None, zone: tzinfo) -> datetime | None:
+def moment_asked(
+    text: str | None, zone: tzinfo, now: datetime | None = None
+) -> datetime | None:
+    """Of a day after that of ``now`` it is said that it is not over."""
     if text is None:
         return None
     try:
-        return parse_moment(text, zone).astimezone(UTC)
+        moment = parse_moment(text, zone).astimezone(UTC)
     except ValueError:
         raise UsageFault(
             f"--as-of {text!r} is not a moment",
             fix="write it as 2026-04-02T09:00:00Z, or as a day: 2026-04-02",
         ) from None
+    if now is not None and is_ahead(moment, now, zone):
+        warn(
+            f"--as-of {text} is in the future: this is the ledger as it is now, and the "
+            "same may say something else tomorrow",
+            "give today or an earlier day, which says the same for ever",
+        )
+    return moment
 
 
 T = TypeVar("T")

@@ -160,6 +160,11 @@ def parse_day(text: str) -> date:
     return date.fromisoformat(text)
 
 
+def is_ahead(moment: datetime, now: datetime, zone: tzinfo) -> bool:
+    """Whether it is of a day that has not begun; the end of today is not."""
+    return moment.astimezone(zone).date() > now.astimezone(zone).date()
+
+
 def parse_moment(text: str, zone: tzinfo) -> datetime:
     """An aware moment from ISO 8601.
 

@@ -30,7 +30,7 @@ from connector.render.page.templating import (
     template_of,
 )
 from connector.render.report.json_form import facts_json
-from connector.render.report.missing import banner
+from connector.render.report.missing import banner, nothing_before
 from connector.store.mirror import freshness
 
 DIALECT = "dialect"  # the parameter that says how CSV is written
@@ -196,6 +196,7 @@ def formed_of_nothing(
     if form == "xlsx":
         raise no_workbook()
     synced_at = None if nothing is None else state.synced_at
+    begins_at = ledger.begins_at(asked.as_of)
     values = {
         **frame.of_ledger(ledger, name),
         "title": _("No figures yet"),
@@ -206,6 +207,7 @@ def formed_of_nothing(
         "path": asked.path,
         "given": dict(asked.query.all),
         "as_of": asked.as_of,
+        "before": begins_at and nothing_before(begins_at),
     }
     return html("nothing.html.j2", asked.config.locale, values)
 

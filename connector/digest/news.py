@@ -91,8 +91,11 @@ class Digest(Struct, frozen=True, kw_only=True):
 def make_digest(ledger: Ledger, since: date | None = None) -> Digest:
     """What is new since the last digest, or of a day and later.
 
-    Without either: of the last seven days, with all that is at risk or amiss now.
+    Without either: of the last seven days, with all that is at risk or amiss now. Raises
+    ``UsageFault`` for a day that has not begun: nothing can have been told of it.
     """
+    if since is not None:
+        ledger.require_begun(since, f"--since {since}")
     told = [ToldAccount.of(ledger, part, since) for part in ledger.parts]
     report = make_report(ledger)
     moved, restated = changed(ledger, told)

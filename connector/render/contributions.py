@@ -18,7 +18,10 @@ from connector.reports.explained.window import WindowExplanation
 from connector.reports.model import title_of
 
 
-def parts(found: list[WindowExplanation], locale: str) -> Iterator[Part]:
+def parts(
+    found: list[WindowExplanation], locale: str, *, has_begun: bool = True
+) -> Iterator[Part]:
+    """``has_begun`` is False of a state of before the first run, which is said itself."""
     for each in found:
         yield Title(_title(each, locale))
         yield (
@@ -26,7 +29,7 @@ def parts(found: list[WindowExplanation], locale: str) -> Iterator[Part]:
             if each.kept.customers
             else nothing_to_retain(each.window.start)
         )
-    if not found:
+    if not found and has_begun:
         yield _("There is no recurring revenue in this ledger.")
 
 

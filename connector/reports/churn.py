@@ -148,9 +148,10 @@ def churn_losses(
 
 def _asked(ledger: Ledger, asked: ChurnRequest) -> tuple[list[str], Window]:
     if is_total(asked.currency):
+        known = ", ".join(ledger.currencies()) or "none"
         raise UsageFault(
             "reasons are told of each currency, not of all in one",
-            fix="give another --currency",
+            fix=f"choose one of these: {known}",
         )
     codes = ledger.currencies(asked.currency, asked.as_of)
     return codes, _window(ledger, asked, ledger.state(asked.as_of).today)

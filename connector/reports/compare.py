@@ -226,6 +226,8 @@ def formula_drift(
 
     Raises ``UsageFault`` for months that the ledger cannot know.
     """
+    if first is not None and last is None:
+        ledger.require_known(first, f"--from {first:%Y-%m}")
     end = last or add_months(ledger.state().today, -1)
     start = first or (end if kind is WindowKind.TRAILING_12 else None)
     report = make_report(ledger, ReportRequest(kind, start, end, currency))

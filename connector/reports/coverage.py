@@ -6,12 +6,12 @@ from datetime import date
 from typing import NamedTuple
 
 from connector.core.dates import add_months, local_day, parse_month
-from connector.core.errors import NothingFound
+from connector.core.errors import NothingFound, UsageFault
 from connector.core.invoiced import InvoiceClass, OutsideMrr
 from connector.core.model import Refusal
 from connector.core.windows import Window, WindowKind, windows
 from connector.pipeline.policy_change import is_current
-from connector.reports.ledger import NOTHING_MISSING, Ledger
+from connector.reports.ledger import NOTHING_MISSING, Ledger, is_total
 from connector.store.ledger import coverage, customers, unvalued
 from connector.store.mirror import event_feed, unfit_objects, walks
 
@@ -69,7 +69,7 @@ def coverage_report(
 
     Without a kind: the last trailing twelve months that are over, then every month. Raises
     ``NothingFound`` where a currency asked for was never invoiced, and where not
-    everything has been derived by this version.
+    everything has been derived by this version; ``UsageFault`` for all in one.
     """
     connection, today = ledger.connection, ledger.state().today
     if not is_current(connection):
@@ -114,10 +114,15 @@ def _codes(
         )
     if asked is None:
         return sorted(sums, key=lambda code: (-len(sums[code]), code))
+    known = ", ".join(sorted(sums)) or "none"
+    if is_total(asked):
+        raise UsageFault(
+            "coverage is told of each currency, not of all in one",
+            fix=f"choose one of these: {known}",
+        )
     if asked.lower() not in sums:
         raise NothingFound(
-            f"nothing was invoiced in {asked!r}",
-            fix=f"choose one of these: {', '.join(sorted(sums)) or 'none'}",
+            f"nothing was invoiced in {asked!r}", fix=f"choose one of these: {known}"
         )
     return [asked.lower()]
 

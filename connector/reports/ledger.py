@@ -19,7 +19,7 @@ from connector.core.policy import Rules, policy_of, zone_in
 from connector.store.account import ledger_account
 from connector.store.database import moment, setting, snapshot
 from connector.store.ledger import coverage, queries, rollups, unvalued
-from connector.store.ledger.as_of import policy_as_of
+from connector.store.ledger.as_of import policy_as_of, run_times
 from connector.store.mirror import dirty_customers, event_feed
 from connector.store.read_only import check_unchanged, open_to_read
 
@@ -89,6 +89,7 @@ class LedgerFacts(NamedTuple):
     """What stands beside every figure: until when it is known, and what it lacks.
 
     ``moment`` is now; ``synced_at`` None: never, or of no concern to a past state.
+    ``begins_at`` is the first run, where the past state is of before it: it is empty.
     """
 
     moment: datetime
@@ -96,6 +97,7 @@ class LedgerFacts(NamedTuple):
     today: date
     missing: Missing
     accounts: AddedAccounts = ONE_ACCOUNT
+    begins_at: datetime | None = None
 
 
 class LedgerPart(NamedTuple):
@@ -229,7 +231,33 @@ class Ledger:
         else:
             missing = self.missing()
         known = self.moment, state.synced_at, state.today
-        return LedgerFacts(*known, missing, self.added(as_of))
+        return LedgerFacts(*known, missing, self.added(as_of), self.begins_at(as_of))
+
+    def begins_at(self, as_of: datetime | None) -> datetime | None:
+        """When the first run began, where nothing was booked by that moment."""
+        if as_of is None or not self._run_times:
+            return None
+        first = min(self._run_times)
+        return first.astimezone(self.zone) if as_of < first else None
+
+    @cached_property
+    def _run_times(self) -> Sequence[datetime]:
+        """The first and the newest run's, of each account."""
+        found = (run_times(each.ledger.connection) for each in self.parts)
+        return [moment for pair in found if pair is not None for moment in pair]
+
+    @property
+    def newest(self) -> datetime:
+        """Now, or the newest run where another machine's clock is ahead."""
+        return max((self.now, *self._run_times))
+
+    def require_begun(self, day: date, asked: str) -> None:
+        """Raise ``UsageFault`` where ``asked`` is of a day that has not begun."""
+        if day > self.newest.astimezone(self.zone).date():
+            raise UsageFault(
+                f"{asked} is in the future, of which nothing is known yet",
+                fix="give today or an earlier day",
+            )
 
     def require_known(
         self, day: date, asked: str, as_of: datetime | None = None

@@ -174,12 +174,13 @@ class Report(Struct, frozen=True, kw_only=True):
     accounts: AddedAccounts = ONE_ACCOUNT
     notes: tuple[Note, ...] = ()
     goals: Mapping[str, Fraction] = field(default_factory=dict)
+    begins_at: datetime | None = None  # see ``LedgerFacts``
 
     @property
     def facts(self) -> LedgerFacts:
         synced_at = self.synced_at if self.as_of is None else None
         known = self.moment, synced_at, self.today
-        return LedgerFacts(*known, self.missing, self.accounts)
+        return LedgerFacts(*known, self.missing, self.accounts, self.begins_at)
 
     @property
     def complete(self) -> bool:

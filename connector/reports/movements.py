@@ -40,14 +40,17 @@ def each_movement(
     """The same as they are read, for who keeps none of them."""
     if only:
         wanted = wanted._replace(members=wanted_members(ledger, wanted, only))
+    _check(ledger, wanted)
     if is_total(wanted.currency):
         return _each_in_total(CurrencyTotal(ledger, wanted.as_of), wanted)
-    _check_currency(ledger, wanted)
     return queries.movements(ledger.connection, wanted)
 
 
-def _check_currency(ledger: Ledger, wanted: Wanted) -> None:
-    if wanted.currency:
+def _check(ledger: Ledger, wanted: Wanted) -> None:
+    """``UsageFault`` for days that the ledger cannot know, however many follow."""
+    if wanted.start is not None:
+        ledger.require_known(wanted.start, f"--from {wanted.start}", wanted.as_of)
+    if wanted.currency and not is_total(wanted.currency):
         ledger.currencies(wanted.currency)
 
 
@@ -58,8 +61,7 @@ def wanted_members(
 
     ``NothingFound`` where nobody has.
     """
-    if not is_total(wanted.currency):
-        _check_currency(ledger, wanted)
+    _check(ledger, wanted)
     span, found = _span(wanted.start, wanted.end), list[str]()
     for code in queries.currencies(ledger.connection):
         if wanted.currency in (None, code) or is_total(wanted.currency):
@@ -84,7 +86,7 @@ def sum_movements(
     ledger: Ledger, by: str, wanted: Wanted, only: Sequence[SegmentValue] = ()
 ) -> list[SegmentMovements]:
     """The sums of the movements wanted, by currency and segment."""
-    _check_currency(ledger, wanted)
+    _check(ledger, wanted)
     connection, span = ledger.connection, _span(wanted.start, wanted.end)
     customer, found = _key_of(connection, wanted.customer), list[SegmentMovements]()
     kept = rollups.currencies(connection) if ledger.is_whole else []

@@ -78,6 +78,8 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
     codes = ledger.currencies(asked.currency, as_of)
     if asked.last is not None and codes:
         ledger.require_known(asked.last, f"--to {asked.last:%Y-%m}", as_of)
+    elif asked.first is not None and codes:
+        ledger.require_known(asked.first, f"--from {asked.first:%Y-%m}", as_of)
     wanted = _windows(asked, known.today)
     published = benchmarks(ledger.config)
     if is_all and asked.causes:
@@ -108,6 +110,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         outside=ledger.outside(asked.currency) if as_of is None else (),
         notes=_notes(connection, wanted, as_of),
         goals={} if asked.only else ledger.config.goals,
+        begins_at=ledger.begins_at(as_of),
     )
     if asked.only and parts and not any(map(_has_any, report.parts)):
         raise nobody_in(asked.only)

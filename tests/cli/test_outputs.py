@@ -294,6 +294,74 @@ def test_a_table_of_a_ledger_that_lacks_somebody_says_so(workdir: Workdir) -> No
     assert (ran.code, ran.out) == (0, whole.out)
     assert "1 customer" in ran.err
     assert "warning:" in ran.err
+    ran = workdir.call(*CSV)
+    assert ran.code == 0
+    assert ",false," in ran.out
+    assert "warning: " in ran.err
+    assert "1 customer" in ran.err
+    assert workdir.call(*CSV[:-1], "json").err == "", "which says it itself"
+
+
+MIRROR = ("export", "--what", "mirror", "-o", "mirror")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((*MIRROR, "--format", "csv"), "the mirror is a folder of Parquet"),
+        ((*MIRROR, "--format", "parquet", "--dialect", "excel-de"), "is of CSV"),
+        (("report", "--dialect", "excel-de"), "--dialect excel-de is of CSV"),
+        (("churn", "--format", "json", "--dialect", "excel-de"), "and this is json"),
+        ((*EXPORT, "--format", "parquet", "--dialect", "excel-de"), "is parquet"),
+    ],
+)
+def test_a_form_that_is_not_to_be_had_is_refused(
+    workdir: Workdir, words: Sequence[str], said: str
+) -> None:
+    ran = workdir.call(*words)
+    assert ran.code == 2
+    assert said in ran.err
+    assert not (workdir.folder / "mirror").exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--format", "parquet")])
+def test_the_mirror_is_parquet(workdir: Workdir, words: Sequence[str]) -> None:
+    assert workdir.call(*MIRROR, *words).code == 0
+    assert (workdir.folder / "mirror" / "manifest.json").is_file()
+
+
+INTO_ITSELF = (
+    *("mirror", "./mirror/", "link", "../{folder}/mirror", "mirror/out"),
+    *("link/out", "mirror/customers", "mirror/../mirror/out"),
+)
+
+
+@pytest.mark.parametrize("out", INTO_ITSELF)
+@pytest.mark.parametrize("source", ["mirror", "link"])
+def test_a_lake_writes_nothing_into_its_source(
+    workdir: Workdir, source: str, out: str
+) -> None:
+    assert workdir.call(*MIRROR).code == 0
+    (workdir.folder / "link").symlink_to("mirror")
+    mirror = workdir.folder / "mirror"
+    before = sorted(mirror.rglob("*"))
+    ran = workdir.call("lake", source, out.format(folder=workdir.folder.name))
+    assert ran.code == 2
+    assert "which is only read from" in ran.err
+    assert sorted(mirror.rglob("*")) == before
+    shutil.rmtree(mirror)
+
+
+def test_a_lake_of_several_writes_into_none_of_them(workdir: Workdir) -> None:
+    assert workdir.call(*MIRROR).code == 0
+    every = workdir.folder / "every"
+    every.mkdir()
+    (every / "one").symlink_to(workdir.folder / "mirror")
+    for out in ("every/one", "every/two", "mirror/out"):
+        assert workdir.call("lake", "every", out).code == 2
+    assert workdir.call("lake", "every", "lake").code == 0
+    ran = workdir.call("report", "--lake", "lake", "-o", "lake/report.txt")
+    assert (ran.code, "which is only read from" in ran.err) == (2, True)
 
 
 def test_two_at_once_leave_one_whole_file(workdir: Workdir) -> None:

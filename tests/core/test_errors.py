@@ -992,6 +992,13 @@ COMMANDS: Mapping[str, Provoked] = {
     "a metadata key that nobody has": lambda: of_an_owner(
         "report", "--to", "2024-03", "--by", "metadata:csm"
     ),
+    "coverage of the total": lambda: with_ledger("coverage", "--currency", "total"),
+    "a digest of the future": lambda: with_ledger("digest", "--since", "2999-01-01"),
+    "a dialect of what is no CSV": lambda: command("churn", "--dialect", "excel-de"),
+    "a mirror as CSV": lambda: command(
+        "export", "--what", "mirror", "--format", "csv", "-o", "mirror"
+    ),
+    "a lake into its source": lambda: command("lake", "mirror", "mirror/lake"),
     "churn of the total": lambda: with_ledger("churn", "--currency", "total"),
     "churn backwards": lambda: with_ledger(
         "churn", "--from", "2024-03", "--to", "2024-02"

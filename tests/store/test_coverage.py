@@ -3,8 +3,8 @@
 import shutil
 from contextlib import closing
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -75,17 +75,15 @@ def test_the_last_invoice_is_the_newest_of_all_of_a_reason() -> None:
     beside = Outside(Account(instant_of("2026-01-01T09:00:00")))
     owner = beside.account.add_customer("Owner")
     beside.account.advance(SEEN)
-    fee: dict[str, Any] = {
-        "manual": False,
-        "parent": "license_fee_subscription_details",
-    }
+    kind = "license_fee_subscription_details"
+    fee = partial(beside.again, owner, manual=False, parent=kind)
     started, ended = (
         instant_of("2026-02-03T09:00:00"),
         instant_of("2026-03-01T09:00:00"),
     )
     goes_on = instant_of("2026-01-05T09:00:00")
-    beside.again(owner, 5_000, started, until=ended, product="prod_ended", **fee)
-    beside.again(owner, 9_000, goes_on, product="prod_goes_on", **fee)
+    fee(5_000, started, until=ended, product="prod_ended")
+    fee(9_000, goes_on, product="prod_goes_on")
     with empty_ledger() as connection:
         look(connection, beside.snapshot(), SEEN)
         settle(connection, SEEN)

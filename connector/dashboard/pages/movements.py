@@ -89,6 +89,8 @@ def _wanted(asked: PageRequest) -> Wanted:
         last = today.replace(day=1) - timedelta(days=1)
     if first is not None and last is not None and first > last:
         raise WrongParameter("from", str(first), f"a day before to={last}")
+    if first is not None:
+        asked.ledger.require_known(first, f"from={first}")
     kind = query.choice("kind", [each.value for each in MovementKind], "")
     every = Wanted(
         customer=customer,

@@ -1,7 +1,7 @@
 """What figures lack, in sentences that stand above them all."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from connector.core.invoiced import OutsideMrr, alarming
 from connector.core.language import _, day_text, grouped, listed, ngettext
@@ -39,6 +39,8 @@ def banner(
 ) -> list[str]:
     """What stands above every figure: why they may not be what they seem."""
     found = [*of_accounts(facts), *what_is_missing(facts.missing)]
+    if facts.begins_at is not None:
+        found.append(nothing_before(facts.begins_at))
     if facts.synced_at is not None:
         age = facts.moment - facts.synced_at
         if age > STALE:
@@ -53,6 +55,14 @@ def banner(
             )
     note = outside_note(outside, locale)
     return found if note is None else [*found, note]
+
+
+def nothing_before(begins_at: datetime) -> str:
+    """Of a past state that is of before the ledger's first run."""
+    return _(
+        "Nothing had been booked by then: the first run of this ledger was on {day}, at "
+        "{time}. As of that day and later there is something."
+    ).format(day=day_text(begins_at.date()), time=f"{begins_at:%H:%M}")
 
 
 def of_accounts(facts: LedgerFacts) -> list[str]:

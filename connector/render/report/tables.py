@@ -155,7 +155,7 @@ def to_markdown(report: Report, locale: str) -> str:
             for title, causes in cause_tables(row, part, report):
                 parts += [f"### {markdown(title)}\n", table(causes.heads, causes.rows)]
         parts += [f"- {each.sentence}\n" for each in part.assessments]
-    if not report.parts:
+    if not report.parts and report.begins_at is None:
         parts.append(_("There is no recurring revenue in this ledger.") + "\n")
     parts += [f"- {markdown(note_line(each))}\n" for each in report.notes]
     parts += [f"{note}  " for note in footnotes(report)]

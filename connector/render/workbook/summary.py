@@ -51,7 +51,7 @@ def write_summary(
         breaks.append(writer.row + 1)
         _part(writer, book, part, report)
     writer.sheet.set_h_pagebreaks(breaks[1:])  # no chart over two pages
-    if not report.parts:
+    if not report.parts and report.begins_at is None:
         writer.line(_("There is no recurring revenue in this ledger."))
     if report.notes:
         writer.row += 1

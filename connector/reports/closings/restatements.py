@@ -127,9 +127,13 @@ EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def restated_windows(ledger: Ledger, day: date | None = None) -> Restatements:
-    """By what was booked on a day or later; without one, ever since they were closed."""
+    """By what was booked on a day or later; without one, ever since they were closed.
+
+    Raises ``UsageFault`` for a day that has not begun.
+    """
     after = EVER
     if day is not None:
+        ledger.require_begun(day, f"--since {day}")
         after = instant(day_end_s(day - timedelta(days=1), ledger.zone))
         after -= timedelta(microseconds=1)
     return Restatements(

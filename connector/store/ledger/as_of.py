@@ -55,6 +55,15 @@ def touched_since(connection: sqlite3.Connection, as_of: datetime) -> list[int]:
     return scalars(connection, _TOUCHED, {"as_of": stamp(as_of)})
 
 
+def run_times(connection: sqlite3.Connection) -> tuple[datetime, datetime] | None:
+    """When the first and the newest run began; None before the first."""
+    found = connection.execute("SELECT min(started_at), max(started_at) FROM runs")
+    first, newest = found.fetchone()
+    if first is None:
+        return None
+    return datetime.fromisoformat(first), datetime.fromisoformat(newest)
+
+
 def stamp(moment: datetime) -> str:
     """A moment as the ledger writes it; texts compare as the moments do."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds")

@@ -91,7 +91,7 @@ def explain(
         )
     shell = out.shell
     with shell.reading() as ledger:
-        moment = moment_asked(as_of, ledger.zone)
+        moment = moment_asked(as_of, ledger.zone, ledger.newest)
         shell.facts = ledger.facts(moment)
         if window is not None:
             wanted = WindowRequest(window, metric, currency, moment, only)
@@ -103,8 +103,10 @@ def explain(
 def _show_window(out: Output, taken: list[WindowExplanation]) -> None:
     from connector.render import contributions as forms
 
+    facts = out.shell.facts
+    has_begun = facts is None or facts.begins_at is None
     out.answer(
-        text=lambda: out.plain(forms.parts(taken, out.locale)),
+        text=lambda: out.plain(forms.parts(taken, out.locale, has_begun=has_begun)),
         json=lambda: {"windows": [forms.to_json(each) for each in taken]},
         csv=lambda: forms.to_csv(taken),
     )

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from connector.cli.forms import parquet_needed, warn_of_missing
 from connector.cli.options import dialect_option, out_option
@@ -61,6 +62,11 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
     """  # noqa: D301
     shell.adds_up &= what != MIRROR  # objects are one account's
     if what == MIRROR:
+        if form == "csv" and _was_given("form"):
+            raise UsageFault(
+                "the mirror is a folder of Parquet, and no CSV",
+                fix="leave out --format csv; other tables have it: --what movements",
+            )
         _export_mirror(shell, output)
         return
     if output is not None and output.is_dir():
@@ -84,6 +90,11 @@ def export(shell: Shell, what: str, form: str, output: Path | None) -> None:
                 CsvRows(list(chosen.columns), rows).write(file)
     if any(facts.missing):
         warn_of_missing(facts)
+
+
+def _was_given(parameter: str) -> bool:
+    source = click.get_current_context().get_parameter_source(parameter)
+    return source is ParameterSource.COMMANDLINE
 
 
 def _write_parquet(chosen: Export, rows: Iterator[Row], output: Path) -> None:

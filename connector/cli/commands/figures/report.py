@@ -23,7 +23,7 @@ from connector.cli.options import (
     only_option,
     output_options,
 )
-from connector.cli.out_files import NamedFolder
+from connector.cli.out_files import NamedFolder, refuse_inside
 from connector.cli.output import THROUGH, write_bytes
 from connector.cli.params import PRESET, OneOf, moment_asked
 from connector.cli.progress import progress_shown
@@ -120,11 +120,14 @@ def report(
     asked = reports.ReportRequest(**wanted, trend=out.form == "html")
     if lake is not None:
         _refuse_with_lake(asked, preset, out.form)
+        if out.path is not None:
+            refuse_inside(out.path, lake)
     if out.form == "xlsx":
         _check_file(out.path)
     with _ledger(out.shell, asked, preset, lake, as_of) as ledger:
         if lake is None:  # else the run is that of the moment
-            asked = asked._replace(as_of=moment_asked(as_of, ledger.zone))
+            moment = moment_asked(as_of, ledger.zone, ledger.newest)
+            asked = asked._replace(as_of=moment)
         if out.form == "xlsx":
             _write_workbook(ledger, asked, _command(asked, as_of, preset), out)
             return
@@ -206,7 +209,8 @@ def _ledger_of_run(
 
     config, run = shell.config, newest(place)
     if as_of is not None:
-        run = newest(place, moment_asked(as_of, run.zone))
+        now = max(shell.now(), run.told.started_at)
+        run = newest(place, moment_asked(as_of, run.zone, now))
     if not is_wide:  # a total takes the movements
         config = replace(config, reporting_currency=None)
     books = read_books(run) if is_wide else None

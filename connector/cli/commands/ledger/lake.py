@@ -11,7 +11,7 @@ import msgspec
 
 from connector.cli.forms import Output
 from connector.cli.options import output_option
-from connector.cli.out_files import NamedFolder
+from connector.cli.out_files import NamedFolder, refuse_inside
 from connector.config import rules_of
 from connector.core.errors import MissingExtra, Underivable, UsageFault
 from connector.core.language import _, grouped
@@ -71,7 +71,10 @@ def lake(out: Output, source: Path, folder: Path, engine: str, processes: int) -
         from connector.lake.source import sources_in
 
         fill = _engine(engine, processes)
+    refuse_inside(folder, source)
     sources = sources_in(source)
+    for each in sources:  # which may be links to elsewhere
+        refuse_inside(folder, each.folder)
     zones = dict.fromkeys(each.zone for each in sources if each.zone is not None)
     if len(zones) != 1 and shell.shared.zone is None:
         found = ", ".join(map(str, zones)) or "none"

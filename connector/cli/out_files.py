@@ -50,11 +50,17 @@ def check_folder(output: Path) -> None:
             f"{output} cannot be written: there is no folder {folder}",
             fix="make the folder, or write elsewhere",
         )
-    if not (is_written_through(output) or may(folder, os.W_OK | os.X_OK)):
+    if is_written_through(output) or _is_read_only(folder):
+        return  # a disk that only reads says so itself, when it is written to
+    if not may(folder, os.W_OK | os.X_OK):
         raise UsageFault(
             f"{output} cannot be written: this user may not write in {folder}",
             fix="let this user write there, or write elsewhere",
         )
+
+
+def _is_read_only(folder: Path) -> bool:
+    return bool(os.statvfs(folder).f_flag & os.ST_RDONLY)
 
 
 def refuse_own_files(output: Path, config: Config) -> None:

@@ -11,6 +11,7 @@ from typing import NamedTuple, cast
 
 from msgspec import Struct, field
 
+from connector.stripe_api.decoding import ref
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice, InvoiceItem
 from connector.stripe_api.objects import (
@@ -40,6 +41,18 @@ class SubscriptionVersion(NamedTuple):
         now = self.subscription
         collects = now.status in ("active", "past_due") and not now.pause_collection
         return collects and draft.created >= self.seen_s - DRAFT_S
+
+
+def what_counts(now: Subscription) -> tuple[object, ...]:
+    """All that MRR depends on; while this is the same, nothing has happened."""
+    items = now.items.data
+    return (
+        *(now.status, now.started_at, now.ended_at, now.canceled_at),
+        *(now.trial_start, now.trial_end, now.pause_collection, now.paused_since),
+        [(i.id, ref(i.price), i.quantity, i.quantity_decimal) for i in items],
+        [i.current_trial for i in items],
+        [(ref(discount), item) for discount, item in now.listed_discounts],
+    )
 
 
 class Catalogue(Struct, frozen=True, kw_only=True):
@@ -100,7 +113,7 @@ def versions_without_event(
         last = bisect_right(by_event, each.seen_s + LONGEST_REQUEST_S, key=_SEEN)
         return any(
             subscription.id == each.subscription.id
-            and subscription.what_counts == each.subscription.what_counts
+            and what_counts(subscription) == what_counts(each.subscription)
             for _, subscription in by_event[first:last]
         )
 

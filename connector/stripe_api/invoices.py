@@ -2,6 +2,7 @@
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Literal
 from unicodedata import normalize
@@ -285,4 +286,7 @@ def units_of(thing: SubscriptionItem | InvoiceLine | InvoiceItem) -> Decimal:
     """Its quantity, which is one where it says none."""
     if thing.quantity_decimal is not None:
         return thing.quantity_decimal
-    return Decimal(1 if thing.quantity is None else thing.quantity)
+    return _decimal(1 if thing.quantity is None else thing.quantity)
+
+
+_decimal = lru_cache(maxsize=1_024)(Decimal)  # many lines bill few quantities

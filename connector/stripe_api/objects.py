@@ -21,7 +21,6 @@ from connector.stripe_api.decoding import (
     Ref,
     Units,
     check_decimal,
-    ref,
 )
 
 STATUSES = frozenset(
@@ -299,18 +298,3 @@ class Subscription(Base, frozen=True, kw_only=True):
         """All in the order they apply, each with the item that it is on, or ""."""
         on_items = [(d, i.id) for i in self.items.data for d in i.discounts or ()]
         return on_items + [(each, "") for each in self.all_discounts]
-
-    @property
-    def what_counts(self) -> tuple[object, ...]:
-        """All that MRR depends on; while this is the same, nothing has happened."""
-        return (
-            *(self.status, self.started_at, self.ended_at, self.canceled_at),
-            *(self.trial_start, self.trial_end),
-            *(self.pause_collection, self.paused_since),
-            [
-                (i.id, ref(i.price), i.quantity, i.quantity_decimal)
-                for i in self.items.data
-            ],
-            [i.current_trial for i in self.items.data],
-            [(ref(discount), item) for discount, item in self.listed_discounts],
-        )

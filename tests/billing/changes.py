@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.billing import taxes
-from tests.billing.calendar_ import add_months, period_at
+from tests.billing.calendar_ import DAY, add_months, period_at
 from tests.billing.catalogue import Coupon, Price, half_up
 from tests.billing.discounting import no_longer, replaced_by
 from tests.billing.invoicing import Invoicing
-from tests.billing.state import COUNTS, Discount, Invoice, Item, Subscription
+from tests.billing.state import COUNTS, Discount, Invoice, Item, Sighting, Subscription
 
 CREATE, ALWAYS, NONE = "create_prorations", "always_invoice", "none"
 
@@ -228,6 +228,36 @@ class Changes(Invoicing):
         billed = item.subscription.status in COUNTS
         return proration != NONE and billed and not item.price.metered
 
+    def billed_until(self, sub: Subscription, *, waiting: bool = True) -> int:
+        """The end of what was billed, or tried, and not taken back.
+
+        Also by what is ``waiting`` for an invoice.
+        """
+        lines = [x for i in self.invoices.values() for x in i.lines]
+        lines += sub.pending if waiting else []
+        own = [x for x in lines if x.subscription is sub and x.item is not None]
+        ends = [sub.created, sub.trial_end or 0]
+        taken = [x for x in own if x.credits is not None or x.amount < 0]
+        for line in own:
+            if line not in taken:
+                back = [
+                    c.start
+                    for c in taken
+                    if c.item is line.item
+                    and c.date >= line.date
+                    and line.start <= c.start < line.end
+                    and (line.date, line.start) < (c.date, c.start)
+                ]
+                ends.append(min([line.end, *back]))
+        return max(ends)
+
+    def see_unbilled(self, sub: Subscription) -> None:
+        """That nothing was billed since then shows that nothing counted."""
+        covered = self.billed_until(sub)
+        if self.now > covered + DAY:
+            for item in sub.all_items:
+                item.sightings.append(Sighting(covered, "unbilled"))
+
     def _take_back(self, item: Item, proration: str) -> None:
         """Credit what the item was billed; nothing where nothing ever was."""
         was_billed = item.last_line is not None or item.billed_net
@@ -273,6 +303,8 @@ class Changes(Invoicing):
         self._note_metered(item, price)
         if item.price.metered and not price.metered:
             self._bill_usage(item)
+            if proration != NONE and sub.status in COUNTS:
+                self.see_unbilled(sub)
         if price.metered:  # nothing was billed for it in advance
             item.billed_net, item.billed_taken, item.last_line = 0, [], None
         item.price, item.quantity = price, quantity

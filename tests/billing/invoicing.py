@@ -8,7 +8,7 @@ from tests.billing.calendar_ import HOUR, period_at, written
 from tests.billing.catalogue import Piece, half_up
 from tests.billing.discounting import note_reduced, replaced_by, taken_from
 from tests.billing.render_catalogue import decimal
-from tests.billing.state import Discount, Invoice, Item, Line, Subscription
+from tests.billing.state import Discount, Invoice, Item, Line, Sighting, Subscription
 from tests.billing.store import FINALIZES, LAPSES, RENEWS, Store
 
 
@@ -202,7 +202,16 @@ class Invoicing(Store):
             is_in_advance = not line.price.metered and line.amount >= 0
             if line.item is not None and is_in_advance:
                 line.item.last_line = line
+            if line.item is not None and line.price.metered and line.invoice_item:
+                self._see_what_followed(line.item, line)
         return made
+
+    def _see_what_followed(self, item: Item, usage: Line) -> None:
+        """Usage that was billed as the item was metered no longer says when that was."""
+        assert usage.invoice
+        if not item.metered:  # and that it was so from the start
+            item.sightings.append(Sighting(item.created, usage.invoice))
+        item.sightings.append(Sighting(usage.end, usage.invoice))
 
     def finalize_later(self, invoice: Invoice) -> None:
         self.at(self.now + HOUR, FINALIZES, lambda: self.finalize(invoice))

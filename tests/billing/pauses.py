@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tests.billing.calendar_ import DAY, period_at
 from tests.billing.changes import Changes
-from tests.billing.state import PROOF, Invoice, Item, Sighting, Subscription
+from tests.billing.state import PROOF, Invoice, Item, Subscription
 from tests.billing.truth import Step
 
 
@@ -59,10 +59,8 @@ class Pauses(Changes):
 
     def pause_over(self, sub: Subscription) -> None:
         """Resumed, or ended: what shows the pause is that nothing was billed."""
-        covered = self.billed_until(sub)
-        if sub.status == "paused" and self.now > covered + DAY:
-            for item in sub.all_items:
-                item.sightings.append(Sighting(covered, "unbilled"))
+        if sub.status == "paused":
+            self.see_unbilled(sub)
 
     def was_due(self, sub: Subscription) -> bool:
         """Whether anything would have been billed since, had it not been paused.
@@ -77,29 +75,6 @@ class Pauses(Changes):
             for item, cycle in ((i, i.price.cycle) for i in sub.items)
             if not item.price.metered
         )
-
-    def billed_until(self, sub: Subscription, *, waiting: bool = True) -> int:
-        """The end of what was billed, or tried, and not taken back.
-
-        Also by what is ``waiting`` for an invoice.
-        """
-        lines = [x for i in self.invoices.values() for x in i.lines]
-        lines += sub.pending if waiting else []
-        own = [x for x in lines if x.subscription is sub and x.item is not None]
-        ends = [sub.created, sub.trial_end or 0]
-        taken = [x for x in own if x.credits is not None or x.amount < 0]
-        for line in own:
-            if line not in taken:
-                back = [
-                    c.start
-                    for c in taken
-                    if c.item is line.item
-                    and c.date >= line.date
-                    and line.start <= c.start < line.end
-                    and (line.date, line.start) < (c.date, c.start)
-                ]
-                ends.append(min([line.end, *back]))
-        return max(ends)
 
     def ran_out(self, item: Item) -> Iterator[int]:
         """When what was metered would have been billed in advance again, had it a fee.

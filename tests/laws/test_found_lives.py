@@ -307,6 +307,33 @@ METERED_ONE_LOOK = {
         act("reprice", 1),
         act("reprice", wait_s=86_281),
     ],
+    "metered by the end of a pause that billed the items beside it": [
+        act("come_back"),
+        act("add", 0, 6),
+        act("halt", 0, 8),
+        act("carry_on", wait_s=1_640_680),
+        act("add"),
+        act("reprice", 4),
+    ],
+    "the same, resumed for the rest of a period": [
+        act("come_back"),
+        act("add", 0, 6),
+        act("halt", 0, 8),
+        act("carry_on", 1, wait_s=2_640_680),
+        act("add"),
+        act("reprice", 4),
+    ],
+    "gone before a pause, whose end billed the rest of a period of the other": [
+        act("come_back", 0, 3),
+        act("remove", 0, 8),
+        act("halt", 0, 5),
+        act("carry_on", 3, wait_s=11_863_923),
+    ],
+    "metered after a week, in advance by the month three weeks later": [
+        act("come_back", 4, 9),
+        act("reprice", 11, 8, wait_s=1_733),
+        act("reprice", 0, 0, 1, wait_s=2_419_200),
+    ],
 }
 
 METERED_EVENTS = {
@@ -330,6 +357,23 @@ METERED_EVENTS = {
 }
 
 USAGE = {
+    "removed before what is metered by now was billed for its first month": [
+        act("come_back", 0, 3),
+        act("remove", 0, 2),
+        act("reprice", 0, 8, wait_s=2_542_993),
+    ],
+    "added free in a trial of who paid, at a fee days after it": [
+        act("come_back"),
+        act("add", 0, 9),
+        act("try_again"),
+        act("reprice", 9, wait_s=2_333_912),
+    ],
+    "used, then without prorations at a fee in the middle of its period": [
+        act("come_back"),
+        act("add", 0, 7),
+        act("use", 1),
+        act("reprice", 11),
+    ],
     "became metered in a trial that ended paused, cancelled a day later": [
         act("come_back", 11),
         act("reprice"),

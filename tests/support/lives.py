@@ -207,8 +207,10 @@ class Lived:
         if sub.status in ("trialing", "unpaid") and price.cycle != item.price.cycle:
             return  # the engine does not play it
         proration = PRORATIONS[act.one % 3]
-        if not self.is_watched and self.account.billed_until(sub) < item.period_end:
-            # To and fro without a bill leaves time unbilled, as a pause does.
+        billed_until = self.account.billed_until(sub, waiting=False)
+        if not self.is_watched and billed_until < item.period_end:
+            # To and fro without a bill leaves time unbilled, as a pause does; also where
+            # a cancellation drops what was to bill it.
             proration = "always_invoice"
         self.account.change_price(
             item, price, quantity=1 + act.three % 3, proration=proration

@@ -63,6 +63,16 @@ class MeteredLived(Lived):
         if item.price.metered and sub.status != "paused":
             self.account.report_usage(item, 50 * (1 + act.two))
 
+    def remove(self, sub: Subscription, act: Act) -> None:
+        """Unwatched, not what had a fee and is metered now, where an item is newer.
+
+        No credit shows whether it made way for that one.
+        """
+        item = self._item(sub, act)
+        is_newer = any(each.created > sub.created for each in sub.items)
+        if self.is_watched or not (item.metered and item.price.metered and is_newer):
+            super().remove(sub, act)
+
     def resize(self, sub: Subscription, act: Act) -> None:
         if not self._item(sub, act).price.metered:
             super().resize(sub, act)

@@ -39,12 +39,13 @@ _NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
 class ActivePeriods(NamedTuple):
     """``periods`` are oldest first, without overlaps.
 
-    ``pauses`` are the gaps between them that are pauses; ``paid_trials`` lie inside of
-    periods, oldest first: in them, what was paid before counts on.
+    ``pauses`` and ``trials`` are gaps between them; ``paid_trials`` lie inside of periods,
+    oldest first: in them, what was paid before counts on.
     """
 
     periods: Sequence[Interval] = ()
     pauses: Sequence[Interval] = ()
+    trials: Sequence[Interval] = ()
     paid_trials: Sequence[Interval] = ()
 
 
@@ -87,10 +88,10 @@ def active_periods(
     if policy.trial_after_paying_counts:
         paid_trials = trials_after_paying(tried, line_items)
     paid_from_s = {trial.start_s for trial in paid_trials}
-    gaps = [trial for trial in tried if trial.start_s not in paid_from_s]
-    gaps += pauses
+    tried = [trial for trial in tried if trial.start_s not in paid_from_s]
+    gaps = [*tried, *pauses]
     gaps += _gaps_by_status(dated, invoices, policy, current.status)
-    return ActivePeriods(without(whole, gaps), pauses, paid_trials)
+    return ActivePeriods(without(whole, gaps), pauses, tried, paid_trials)
 
 
 def _was_never_known(dated: Iterable[DatedVersion]) -> bool:

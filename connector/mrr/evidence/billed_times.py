@@ -102,7 +102,14 @@ class BilledTimes:
     @cached_property
     def first_s(self) -> dict[str, int]:
         """When each item was billed first."""
-        return {each.item: each.start_s for each in reversed(self.all)}
+        return {item: each.start_s for item, each in self._first.items()}
+
+    def first_of(self, item: str) -> BilledTime | None:
+        return self._first.get(item)
+
+    @cached_property
+    def _first(self) -> dict[str, BilledTime]:
+        return {each.item: each for each in reversed(self.all)}
 
     @cached_property
     def goes_on(self) -> CoveredTime:

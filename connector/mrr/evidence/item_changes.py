@@ -71,9 +71,8 @@ def item_changes(
     left = [item for item, known in items.items() if not known.is_current]
     if left and now.items.data:
         added = _added_without_debit(items)
-        bills = [(line.start_s, line) for line in regular]
-        own = [line for line in used if line.is_regular]
-        bills += [(at_s, n) for n in own for at_s in (n.start_s, n.end_s)]
+        bills = [(line.start_s, line) for line in [*regular, *_resumed(licensed)]]
+        bills += _renewals_of_usage(items, used)
         bills.sort(key=_WHEN)
         for item in left:
             items[item].facts += _end_without_credit(item, items[item], added, bills)
@@ -116,6 +115,34 @@ def _added_without_debit(items: Mapping[str, ItemFacts]) -> list[_Added]:
     )
 
 
+def _resumed(line_items: Iterable[LineItem]) -> Iterator[LineItem]:
+    """What was billed again for the rest of a period, after a time that was not."""
+    covered_s: dict[str, int] = {}
+    for line in line_items:
+        until_s = covered_s.get(line.item, line.start_s)
+        if line.credit:
+            covered_s[line.item] = min(until_s, line.start_s)
+            continue
+        if line.proration and until_s < line.start_s:
+            yield line
+        covered_s[line.item] = max(until_s, line.end_s)
+
+
+def _renewals_of_usage(
+    items: Mapping[str, ItemFacts], used: Iterable[LineItem]
+) -> Iterator[tuple[int, LineItem]]:
+    """Usage is billed at its period's end, and that began with a renewal, too.
+
+    Not where the item became metered in the middle of it.
+    """
+    facts = [fact for known in items.values() for fact in known.facts]
+    since_s = {fact.evidence[0].id: fact.at_s for fact in facts if fact.rank == CREDIT}
+    for line in (each for each in used if each.is_regular):
+        if since_s.get(line.id, line.start_s) <= line.start_s:
+            yield line.start_s, line
+        yield line.end_s, line
+
+
 def _end_without_credit(
     item: str,
     known: ItemFacts,
@@ -126,7 +153,7 @@ def _end_without_credit(
 
     Either another item took its place before its paid period was over, or the next
     renewal of the subscription came without it. ``bills`` are regular lines by the instant
-    of their renewal: usage is billed at its period's end, and began with one, too.
+    of their renewal, and what was resumed.
     """
     billed = [fact for fact in known.facts if fact.rank < VERSION]
     if not known.facts or (billed and max(billed, key=_EARLIEST).state is None):

@@ -23,7 +23,7 @@ from connector.mrr.evidence.subscription_views import (
     with_items_left,
 )
 from connector.mrr.history import SubscriptionVersion
-from connector.mrr.pricing import interval_minor, is_metered, tariff
+from connector.mrr.pricing import interval_minor, is_metered, is_whole_period, tariff
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import units_of
 from connector.stripe_api.objects import Price, SubscriptionItem
@@ -131,9 +131,11 @@ def item_facts(
                     _add_not_billed(items[item.id], item, view)
     for item in now.items.data:
         items[item.id].is_current = True
-    for line in usage:
-        if line.item in items:
-            _add_usage(items[line.item], line)
+    told_usage = [line for line in usage if line.item in items]
+    for line in told_usage:
+        _add_usage(items[line.item], line)
+    for line in told_usage:
+        _add_what_followed(items[line.item], line, prices.get(line.price))
     return items
 
 
@@ -204,6 +206,19 @@ def _add_usage(known: ItemFacts, line: LineItem) -> None:
     state = ItemState(line.price, Decimal(1))  # as an item shows it, without a quantity
     known.facts.append(ItemFact(at_s, CREDIT, state, line.known_s, line))
     known.covered_until_s = max(known.covered_until_s, line.end_s)
+
+
+def _add_what_followed(known: ItemFacts, line: LineItem, price: Price | None) -> None:
+    """Usage of less than a period is billed as an item is metered no longer.
+
+    From its end on, the item is what is seen of it next.
+    """
+    if price is None or is_whole_period(price, line.start_s, line.end_s):
+        return
+    later = [fact for fact in known.facts if fact.at_s > line.end_s]
+    seen = min(later, key=_EARLIEST).state if later else None
+    if seen is not None and seen.price != line.price:
+        known.facts.append(ItemFact(line.end_s, CREDIT, seen, line.known_s, line))
 
 
 def _add_not_billed(

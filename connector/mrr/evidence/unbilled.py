@@ -194,17 +194,32 @@ def _is_waited_for(
 ) -> bool:
     """Whether a change gave back what was billed, and an item waits for its bill yet.
 
-    It was added before without prorations; a resumption would have billed it, too.
+    It was added before without prorations, and no period of its own began meanwhile; a
+    resumption would have billed it, too.
     """
     start_s, end_s = before[0].end_s, after[0].start_s
     is_given_back = all(
         isinstance(each.shown_by, LineItem) and each.end_s < each.shown_by.end_s
         for each in before
     )
-    return is_given_back and any(
-        created_s <= start_s and billed.first_s.get(item, end_s + 1) > end_s
-        for item, created_s in added.items()
+    waiting = (item for item, created_s in added.items() if created_s <= start_s)
+    firsts = (billed.first_of(item) for item in waiting) if is_given_back else ()
+    return any(
+        first is None or (end_s < first.start_s and _began_by(first, end_s) <= start_s)
+        for first in firsts
     )
+
+
+def _began_by(each: BilledTime, by_s: int) -> int:
+    """When the last period of its cycle began by then, counted from the one billed."""
+    shown, cycle = each.shown_by, each.cycle
+    if not isinstance(shown, LineItem) or cycle is None or not cycle[1]:
+        return 0
+    interval, count = cycle
+    at_s = shown.start_s if shown.is_regular else later(shown.end_s, interval, -count)
+    while at_s > by_s:
+        at_s = later(at_s, interval, -count)
+    return at_s
 
 
 def _went_on(before: Sequence[BilledTime], after: BilledTime) -> bool:

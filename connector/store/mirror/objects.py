@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from connector.core.errors import UnknownStripeShape
+from connector.mrr.history import what_counts
 from connector.store.database import count_change, placeholders, scalars
 from connector.store.mirror import (
     catalogue,
@@ -216,7 +217,7 @@ def _seen_since(
     if before is None:
         return now_s
     assert isinstance(thing, Subscription)
-    if before.what_counts == thing.what_counts:
+    if what_counts(before) == what_counts(thing):
         return old.seen_s
     connection.execute(
         "INSERT OR REPLACE INTO subscription_versions VALUES (?, ?, ?)",

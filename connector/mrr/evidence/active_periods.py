@@ -39,13 +39,14 @@ _NEVER_BEGAN = frozenset({"incomplete", "incomplete_expired"})
 class ActivePeriods(NamedTuple):
     """``periods`` are oldest first, without overlaps.
 
-    ``pauses`` and ``trials`` are gaps between them; ``paid_trials`` lie inside of periods,
-    oldest first: in them, what was paid before counts on.
+    ``pauses`` are the gaps between them that are pauses. What ends a ``billed_after``
+    bills all items anew. ``paid_trials`` lie inside of periods, oldest first: in them, what
+    was paid before counts on.
     """
 
     periods: Sequence[Interval] = ()
     pauses: Sequence[Interval] = ()
-    trials: Sequence[Interval] = ()
+    billed_after: Sequence[Interval] = ()
     paid_trials: Sequence[Interval] = ()
 
 
@@ -81,6 +82,7 @@ def active_periods(
     pauses = seen_pauses(dated, line_items)
     over_s = end_s if end_s is not None and end_s <= versions[-1].seen_s else None
     pauses += unbilled_pauses(dated, line_items, invoices, tried, prices, over_s)
+    billed_after = [*pauses, *tried]
     if not policy.pause_collection_counts:
         pauses += stopped_collections(dated)
     pauses = [p for p in (_until(pause, end_s) for pause in pauses) if p is not None]
@@ -88,10 +90,10 @@ def active_periods(
     if policy.trial_after_paying_counts:
         paid_trials = trials_after_paying(tried, line_items)
     paid_from_s = {trial.start_s for trial in paid_trials}
-    tried = [trial for trial in tried if trial.start_s not in paid_from_s]
-    gaps = [*tried, *pauses]
+    gaps = [trial for trial in tried if trial.start_s not in paid_from_s]
+    gaps += pauses
     gaps += _gaps_by_status(dated, invoices, policy, current.status)
-    return ActivePeriods(without(whole, gaps), pauses, tried, paid_trials)
+    return ActivePeriods(without(whole, gaps), pauses, billed_after, paid_trials)
 
 
 def _was_never_known(dated: Iterable[DatedVersion]) -> bool:

@@ -3,7 +3,8 @@
 Regular lines of drafts are left out (they can still be edited), but for those of a renewal
 in its first hour; their prorations stay, being the pending items of a moment ago. Lines of
 void and uncollectible invoices stay: nothing may have been owed, but the subscription was
-what they say. Of tiers with a line each, all lines of a period are one line item.
+what they say, but for changes that were never made (``without_unmade_changes``). Of tiers
+with a line each, all lines of a period are one line item.
 """
 
 from collections import defaultdict

@@ -80,8 +80,8 @@ def subscription_facts(
     if usage:
         changes |= usage_changes(now, usage, metered, changes, prices)
     active = active_periods(versions, events, known, invoices, prices, policy)
-    if gaps := (*active.pauses, *active.trials):
-        changes |= _since_billed(changes, gaps, licensed, every)
+    if active.billed_after:
+        changes |= _since_billed(changes, active.billed_after, licensed, every)
     discounts, unknown = applied_discounts(
         shown, versions, known, events, invoices, prices, policy
     )

@@ -114,5 +114,12 @@ def _paragraph(text: str, say: Say) -> str:
     return "\n".join([first, *(_line(each, say) for each in lines)])
 
 
+# What a command is given to say, such as why a month is closed: some words in quotes.
+SAID = re.compile(r'"([a-z]+(?: [a-z]+)+)"')
+
+
 def _line(line: str, say: Say) -> str:
-    return line if line[:1].isspace() else say(line)
+    """Of a command to copy, what it says to people."""
+    if not line[:1].isspace():
+        return say(line)
+    return SAID.sub(lambda found: f'"{say(found[1])}"', line)

@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from unicodedata import combining, east_asian_width
+from unicodedata import category, combining, east_asian_width
 
 import msgspec
 
@@ -83,6 +83,25 @@ def cells(text: str) -> int:
     return sum(
         1 + (east_asian_width(each) in "WF") for each in text if not combining(each)
     )
+
+
+def clipped(text: str, room: int) -> str:
+    """No wider than so many cells; where it is, it ends with ``…``."""
+    if cells(text) <= room:
+        return text
+    kept = text[: room - 1]
+    while cells(kept) > room - 1:
+        kept = kept[:-1]
+    return f"{kept.rstrip()}…"
+
+
+# Letters that are drawn as nothing: fillers of Hangul, and the blank of Braille.
+_UNSEEN = "\u115f\u1160\u2800\u3164\uffa0"
+
+
+def is_seen(text: str) -> bool:
+    """Whether anything is drawn of it: blanks, marks and control characters are not."""
+    return any(category(each)[0] not in "CMZ" and each not in _UNSEEN for each in text)
 
 
 # What no line end is put into: a word (an amount is one, by its no-break space), or a

@@ -7,6 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from connector.config import Config
 from connector.core.errors import NothingFound
@@ -15,20 +16,22 @@ from connector.core.windows import Window
 from connector.dashboard.ledger_reader import LedgerReading
 from connector.dashboard.query import REPEATED, Query, WrongParameter
 from connector.reports.figures.segments import segment_kinds
-from connector.reports.ledger import Ledger, LedgerState
+from connector.reports.ledger import Ledger, LedgerState, is_total
 from connector.reports.report import ReportRequest
 
 
 class PageRequest(Struct, frozen=True, kw_only=True):
     """What one request asks, of the ledger as it is at it.
 
-    ``key`` is what the path names beside the page, "" where it names nothing.
+    ``key`` is what the path names beside the page, "" where it names nothing;
+    ``instead`` the currency of the answer, "" for the one asked for.
     """
 
     reading: LedgerReading
     query: Query
     path: str
     key: str = ""
+    instead: str = ""
 
     @property
     def ledger(self) -> Ledger:
@@ -87,7 +90,7 @@ class PageRequest(Struct, frozen=True, kw_only=True):
 
     def currency(self) -> str:
         """The one asked for, in the ledger's letters; else the largest, or the total."""
-        given = self.query.text("currency").lower()
+        given = self.instead or self.query.text("currency").lower()
         if not given:
             return self.currencies()[0]
         self.ledger.currencies(given, self.as_of)  # NothingFound where it is not there
@@ -103,6 +106,12 @@ class PageRequest(Struct, frozen=True, kw_only=True):
                 fix="once a subscription is paid, it is here after the next sync",
             )
         return [*(["total"] if has_total else []), *found]
+
+    def other_currencies(self) -> list[str]:
+        """Those to answer in where nobody is asked for in the first: of one named, none."""
+        given = self.query.text("currency")
+        is_named = bool(given) and not is_total(given)
+        return [] if is_named else self.ledger.currencies(None, self.as_of)
 
     def pickers(self, own_currency: str) -> Mapping[str, Any]:
         """What a page's choice of currency and of customers shows."""
@@ -132,11 +141,40 @@ class PageAnswer(Struct, frozen=True, kw_only=True):
     command: Sequence[str] = ()
     tells_facts: bool = True  # False: the JSON has what is missing by itself
     xlsx: Callable[[], bytes] | None = None  # None: a whole report is no answer here
+    is_empty: bool = False  # whoever is asked for is nobody in this currency
 
     def command_line(self, accounts: Sequence[str] = ()) -> str:
         """With the options that say which accounts, where it does not say one itself."""
         own = () if ACCOUNT in self.command else accounts
         return shlex.join(["stripe-nrr", *self.command, *own]) if self.command else ""
+
+
+def answered(
+    page: Callable[[PageRequest], PageAnswer], asked: PageRequest
+) -> PageAnswer:
+    """In the first currency in which somebody is whom it asks for, if it names none."""
+    first = found = _tried(page, asked)
+    for code in [] if _has_anybody(first) else asked.other_currencies():
+        other = _tried(page, replace(asked, instead=code))
+        if _has_anybody(other):
+            found = other
+            break
+    if isinstance(found, NothingFound):
+        raise found
+    return found
+
+
+def _tried(
+    page: Callable[[PageRequest], PageAnswer], asked: PageRequest
+) -> PageAnswer | NothingFound:
+    try:
+        return page(asked)
+    except NothingFound as error:
+        return error
+
+
+def _has_anybody(found: PageAnswer | NothingFound) -> bool:
+    return isinstance(found, PageAnswer) and not found.is_empty
 
 
 class NothingPaid(NamedTuple):

@@ -21,7 +21,7 @@ from connector.core.language import DEFAULT, speaking
 from connector.core.messages import spoken
 from connector.dashboard import frame
 from connector.dashboard.access import COOKIE, COOKIE_S, Access
-from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest
+from connector.dashboard.answer import NothingPaid, PageAnswer, PageRequest, answered
 from connector.dashboard.ledger_reader import LedgerReader, LedgerReading
 from connector.dashboard.pages import (
     at_risk,
@@ -185,7 +185,7 @@ class DashboardApp:
             raise never_synced() from None
         if not has_paid and page.nothing is not None:
             return formed_of_nothing(name, form, page.nothing, asked)
-        return formed(name, form, page.answer(asked), asked)
+        return formed(name, form, answered(page.answer, asked), asked)
 
     def _asked(
         self, page: PageRoute, form: str, request: Request, reading: LedgerReading

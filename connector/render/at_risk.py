@@ -28,6 +28,7 @@ from connector.render.table import (
     Table,
     Title,
     amount,
+    customer_cell,
     figure,
     ratio_figures,
     table_of,
@@ -62,7 +63,7 @@ def call_table(found: AtRiskReport, reports: AtRiskReports, locale: str) -> Tabl
 
     return table_of(
         found.customers[:LISTED],
-        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+        Column(_("Customer"), lambda each: customer_cell(each.customer, labels)),
         figure("MRR", lambda each: Money(each.mrr_minor, found.currency)),
         Column(_("Why"), lambda each: "; ".join(map(why, each.risks))),
         Column(
@@ -106,7 +107,7 @@ def scheduled_table(outlook: AtRiskReport, labels: Mapping[str, str]) -> Table:
         Column(_("Scheduled"), lambda each: each.day),
         figure(_("Change"), change),
         Column(_("Movement"), lambda each: each.kind),
-        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+        Column(_("Customer"), lambda each: customer_cell(each.customer, labels)),
     )
 
 

@@ -13,7 +13,16 @@ from connector.render.csv_table import csv_of
 from connector.render.report.footnotes import nothing_to_retain
 from connector.render.report.json_form import currency_json, only_json, span_json
 from connector.render.report.segment_names import only_words
-from connector.render.table import Cell, Money, Part, Points, Table, Title, shown
+from connector.render.table import (
+    Cell,
+    Money,
+    Part,
+    Points,
+    Table,
+    Title,
+    customer_cell,
+    shown,
+)
 from connector.reports.explained.window import WindowExplanation
 from connector.reports.model import title_of
 
@@ -59,7 +68,7 @@ def _table(taken: WindowExplanation) -> Table:
     reached = Money(taken.numerator_minor, code)
     rows: list[Sequence[Cell]] = [
         (
-            account.with_id,
+            customer_cell(account.id, {account.id: account.label}),
             each.kind,
             Money(each.opening_minor, code),
             Money(each.closing_minor, code) if each.closing_minor else "–",

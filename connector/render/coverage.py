@@ -26,6 +26,7 @@ from connector.render.table import (
     Table,
     Title,
     amount,
+    customer_cell,
     figure,
     table_of,
 )
@@ -166,7 +167,7 @@ def outside_table(found: Iterable[OutsideMrr], labels: Mapping[str, str]) -> Tab
 
     return table_of(
         found,
-        Column(_("Customer"), lambda each: labels.get(each.customer, each.customer)),
+        Column(_("Customer"), lambda each: customer_cell(each.customer, labels)),
         Column(_("Not counted"), lambda each: _(REASON_WORDS[each.reason])),
         figure(_("A month"), lambda each: amount(each.monthly_minor, each.currency)),
         Column(_("Since"), lambda each: each.since),

@@ -9,16 +9,20 @@ from connector.core.losses import LossReason
 from connector.core.model import Cause
 from connector.render.csv_table import CsvRows, csv_of
 from connector.render.report.reasons import reason_words
-from connector.render.table import Column, Money, Table, figure, table_of
+from connector.render.table import Column, Money, Table, customer_cell, figure, table_of
 from connector.reports.churn import ChurnReport, LostMrr
 from connector.reports.model import LISTED
 
 
 def departures_table(found: ChurnReport) -> Table:
     """Who left, the latest first; no more than are read."""
+
+    def customer(each: LostMrr) -> str:
+        return customer_cell(each.customer, {each.customer: each.label})
+
     return table_of(
         found.departures[:LISTED],
-        Column(_("Customer"), lambda each: each.label),
+        Column(_("Customer"), customer),
         figure("MRR", lambda each: Money(each.amount_minor, found.currency)),
         Column(_("Left"), lambda each: each.day),
         Column(_("Reason"), lambda each: reason_words(each.reason)),

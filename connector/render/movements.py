@@ -14,7 +14,15 @@ from connector.core.text import printable
 from connector.mrr.stored_words import arithmetic_said, evidence_kind_said, proof_said
 from connector.render.csv_table import CsvRows, csv_of
 from connector.render.report.segment_names import segment_name
-from connector.render.table import Cell, Column, Money, amount, figure, table_of
+from connector.render.table import (
+    Cell,
+    Column,
+    Money,
+    amount,
+    customer_cell,
+    figure,
+    table_of,
+)
 from connector.reports.movements import SegmentMovements
 
 if TYPE_CHECKING:
@@ -96,7 +104,7 @@ def movements_view(
     table = table_of(
         movements,
         Column(_("Day"), lambda each: each.day),
-        Column(_("Customer"), lambda each: named(each.customer, labels)),
+        Column(_("Customer"), lambda each: customer_cell(each.customer, labels)),
         Column(_("Movement"), lambda each: each.kind),
         figure(_("Before"), lambda each: Money(each.before_minor, each.currency)),
         figure(_("After"), lambda each: Money(each.after_minor, each.currency)),

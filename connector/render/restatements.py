@@ -30,6 +30,7 @@ from connector.render.table import (
     Percent,
     Table,
     Title,
+    customer_cell,
     figure,
     table_of,
 )
@@ -119,7 +120,7 @@ def _run_parts(
     )
     yield table_of(
         booked,
-        Column(_("Customer"), lambda line: labels[line.customer]),
+        Column(_("Customer"), lambda line: customer_cell(line.customer, labels)),
         Column(_("Day"), lambda line: line.day),
         figure(_("Was booked"), lambda line: _side(line.was, locale)),
         figure(_("Is booked"), lambda line: _side(line.now, locale)),

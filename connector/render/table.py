@@ -8,7 +8,7 @@ A report says once what stands in a cell; ``shown`` writes it as a reader expect
 ``csv_table`` as a program does.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from enum import StrEnum
 from fractions import Fraction
@@ -17,8 +17,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from connector.core.figures import RATIOS, Retention
 from connector.core.language import _, grouped, table_day
+from connector.core.model import CustomerName
 from connector.core.money import format_minor, format_points, format_ratio
-from connector.core.text import cells, markdown, printable
+from connector.core.text import cells, clipped, markdown, printable
 
 GAP = "  "
 
@@ -78,6 +79,18 @@ def _text(cell: date | str) -> str:
             return _(cell.value)
         case str():
             return cell
+
+
+LONGEST_NAME = 60  # cells of a customer's name in a table; JSON and CSV have all of it
+
+
+def customer_cell(customer: str, labels: Mapping[str, str | None]) -> str:
+    """``Acme (cus_1)``, as two may have one name; the id alone where there is none."""
+    name = labels.get(customer) or customer
+    own = CustomerName(customer, None if name == customer else name)
+    if own.label is not None:
+        own = own._replace(label=clipped(printable(own.label), LONGEST_NAME))
+    return own.with_id
 
 
 class Table(NamedTuple):

@@ -3,7 +3,7 @@
 Nothing is worked out here: every figure comes from the values it is given.
 """
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from math import ceil
 from typing import NamedTuple
 
@@ -106,12 +106,12 @@ class FittedTable(NamedTuple):
             left_out = self.spare[:number]
             kept = [n for n in every if self.table.heads[n] not in left_out]
             if _width(widths, kept) <= room:
-                yield self._drawn(texts, kept)
+                yield self._drawn(texts, kept, _shared(texts, widths, kept, room))
                 if left_out:
                     yield Text(_(_LEFT_OUT).format(", ".join(left_out)), style="dim")
                 return
         for block in _blocks(widths, room):
-            yield self._drawn(texts, block)
+            yield self._drawn(texts, block, _shared(texts, widths, block, room))
 
     def _widths(self, texts: Sequence[Sequence[str]]) -> list[int]:
         """What each column takes at least; words may be wrapped, figures may not."""
@@ -124,7 +124,12 @@ class FittedTable(NamedTuple):
             widths.append(width if is_fixed else min(width, max(LEAST_WORDS, least)))
         return widths
 
-    def _drawn(self, texts: Sequence[Sequence[str]], kept: Sequence[int]) -> rich.Table:
+    def _drawn(
+        self,
+        texts: Sequence[Sequence[str]],
+        kept: Sequence[int],
+        widths: Mapping[int, int],
+    ) -> rich.Table:
         drawn = rich.Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
         for column in kept:
             is_figure = column in self.table.right
@@ -133,6 +138,7 @@ class FittedTable(NamedTuple):
                 justify="right" if is_figure else "left",
                 no_wrap=is_figure or column in self.unwrapped,
                 overflow="fold",
+                width=widths.get(column),
             )
         for cells, row in zip(self.table.rows, texts, strict=True):
             style = (
@@ -158,6 +164,31 @@ def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
         if all(_width(widths, block) <= room for block in blocks):
             return blocks
     return [[0, column] for column in others] or [[0]]
+
+
+def _shared(
+    texts: Sequence[Sequence[str]],
+    least: Sequence[int],
+    kept: Sequence[int],
+    room: int,
+) -> dict[int, int]:
+    """How wide words are where they have to be wrapped: no column gets less than its least.
+
+    What is left of the room goes to all that want more, and first to who wants little.
+    Empty where there is room for everything, or not for the least.
+    """
+    whole = {c: max([least[c], *(cell_len(row[c]) for row in texts)]) for c in kept}
+    left = room - _width(least, kept)
+    if left < 0 or sum(whole.values()) + 2 * len(kept) <= room:
+        return {}
+    wanting = sorted((c for c in kept if whole[c] > least[c]), key=whole.__getitem__)
+    given = {c: least[c] for c in kept}
+    for number, column in enumerate(wanting):
+        share = left // (len(wanting) - number)
+        more = min(whole[column] - least[column], share)
+        given[column] += more
+        left -= more
+    return given
 
 
 def view(parts: Iterable[Part], locale: str) -> RenderableType:

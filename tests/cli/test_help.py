@@ -85,6 +85,19 @@ def test_no_word_of_english_is_left() -> None:
     assert [found[0] for found in ENGLISH.finditer(plain)] == []
 
 
+def test_what_an_example_says_to_people_is_in_german_too() -> None:
+    """Why a month is closed, say: it is copied with the command."""
+    english, german = (
+        set(re.findall(r'^ +stripe-nrr .*"([A-Za-z][^"]* [^"]*)"', text, re.MULTILINE))
+        for text in (
+            (GOLDEN / f"{code}.txt").read_text(encoding="utf-8")
+            for code in ("en", "de")
+        )
+    )
+    assert len(english) >= 4
+    assert english & german == {"Ada Byron"}
+
+
 # Which language it is in: before anything else is read of the configuration.
 
 CONFIGURATIONS = {

@@ -399,6 +399,11 @@ def a_folder_as_a_ledger() -> None:
     command("report")
 
 
+def backed_up_of_one() -> None:
+    Path("copy-de.db").touch()
+    of_two("restore", "copy.db", "--account", "de")
+
+
 def into_a_folder_of_others() -> None:
     Path.cwd().chmod(0o755)
     Path("theirs").mkdir(mode=0o555)
@@ -877,6 +882,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "a history that breaks the derivation in a lake": lake_of_broken,
     "a lake of companies": lake_of_companies,
     "a lake of two zones": lake_of_two_zones,
+    "a backup of one of several": backed_up_of_one,
     "accounts of other rules": lambda: two_accounts("report", rule="excluded"),
     "an account without a ledger": lambda: of_two("report"),
     "an account that was never synced": one_of_two_is_empty,

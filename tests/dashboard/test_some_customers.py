@@ -3,6 +3,9 @@
 import csv
 import io
 import re
+import shlex
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -111,6 +114,82 @@ def test_nobody_in_a_segment_is_said(site: Site, demo: Workdir) -> None:
         assert site.get(path).status_code == 404
     for name in ("churn", "at-risk"):
         assert demo.call(name, "--segment", "plan=nobody").code != 0
+
+
+# All customers of Germany pay in euros; most others pay in dollars.
+GERMAN = "segment=country=DE"
+OF_GERMANS = (
+    *(f"/?{GERMAN}", f"/?{GERMAN}&by=plan", f"/window?{GERMAN}", f"/churn?{GERMAN}"),
+    *(f"/?{GERMAN}&as-of=2026-11-02", f"/?{GERMAN}&window=quarter"),
+    *(f"/at-risk?{GERMAN}", f"/movements?{GERMAN}", f"/churn?{GERMAN}&currency=total"),
+    *("/customers?q=Größl", "/window?q=Größl"),
+)
+
+
+@pytest.mark.parametrize("path", OF_GERMANS)
+def test_a_page_opens_in_a_currency_in_which_it_has_anybody(
+    site: Site, demo: Workdir, path: str
+) -> None:
+    """In all of its forms, and with a menu that leads to the others."""
+    assert 'aria-current="true">EUR</a>' in site.get(path).text
+    page = site.page(path)
+    [dollars] = [href for text, href in page.links if text == "USD"]
+    assert 'aria-current="true">USD</a>' in site.get(dollars).text
+    for of, theirs in (("csv", r"\busd\b"), ("json", r'"usd"')):
+        response = site.get(form(path, of))
+        assert response.status_code == 200
+        assert not re.search(theirs, response.text)
+    if "export" not in page.command:
+        assert "--currency eur" in page.command
+        assert demo.call(*shlex.split(page.command)[1:]).code == 0
+
+
+def test_a_customer_s_movements_are_in_what_it_pays(site: Site) -> None:
+    [key] = [
+        each["customer"]
+        for each in site.get("/customers.json?currency=eur").json()["customers"]
+        if each["label"] == "Größl Schlosserei GmbH"
+    ]
+    page = site.page(f"/movements?customer={key}")
+    assert "--currency eur" in page.command
+    assert "Größl Schlosserei GmbH" in page.text
+
+
+def test_a_currency_that_is_named_stays(site: Site) -> None:
+    assert site.get(f"/?{GERMAN}&currency=usd").status_code == 404
+    assert site.page("/customers?q=Größl&currency=usd").command
+    assert 'aria-current="true">USD</a>' in site.get("/").text
+    assert site.get("/?segment=country=XX").status_code == 404
+
+
+def test_with_a_total_that_is_where_it_opens(total_folder: Path) -> None:
+    with site_of(total_folder) as total:
+        assert 'aria-current="true">Total</a>' in total.get(f"/?{GERMAN}").text
+        assert 'aria-current="true">EUR</a>' in total.get(f"/churn?{GERMAN}").text
+
+
+def test_an_owner_s_customers_are_shown_in_what_they_pay(copied: Workdir) -> None:
+    copied.configure(
+        'timezone = "Europe/Berlin"\n[customers]\nowner = "metadata:csm"\n'
+        'metadata = ["csm"]\n'
+    )
+    with closing(sqlite3.connect(copied.ledger)) as connection, connection:
+        connection.execute(
+            "UPDATE stripe_customers SET body = CAST(json_set(body, '$.metadata',"
+            " json_object('csm', iif(id = ("
+            "  SELECT id FROM customers WHERE label = 'Größl Schlosserei GmbH'"
+            " ), 'Ada', 'Bo'))) AS BLOB)"
+        )
+    with site_of(copied.folder) as site:
+        assert 'aria-current="true">EUR</a>' in site.get("/at-risk?owner=Ada").text
+        assert 'aria-current="true">USD</a>' in site.get("/at-risk?owner=Bo").text
+
+
+def test_what_counts_is_told_by_a_command_too(site: Site, demo: Workdir) -> None:
+    page = site.page("/counts")
+    by_command = told(demo, page, "--format", "json").json
+    found = site.get("/counts.json").json()
+    assert found == {name: by_command[name] for name in found}
 
 
 def test_csv_for_a_german_excel(site: Site, demo: Workdir) -> None:

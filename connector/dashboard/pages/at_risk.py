@@ -40,11 +40,14 @@ def answer(asked: PageRequest) -> PageAnswer:
         lambda: at_risk_reports(asked.ledger, currency, owner=owner, only=only),
         lambda made: len(made.labels),
     )
+    values, [outlook] = _values(asked, found), found.currencies
+    has_nobody = bool(owner) and not outlook.mrr_minor
     return PageAnswer(
         template="at-risk.html.j2",
         title=_("At risk"),
+        is_empty=has_nobody or bool(values["q"] and not values["page"].found),
         values={
-            **_values(asked, found),
+            **values,
             **asked.pickers(currency),
             "owner": owner,
         },

@@ -44,6 +44,7 @@ def answer(asked: PageRequest) -> PageAnswer:
             ),
             "has_other_rules": asked.ledger.has_other_rules,
         },
+        command=["report"],  # which has them beside its figures
         json=lambda: {
             "policy": dict(known.policy),
             "timezone": known.timezone,

@@ -45,6 +45,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     return PageAnswer(
         template="customers.html.j2",
         title=_("Customers"),
+        is_empty=bool(asked.query.text("q")) and not found,
         values={
             "code": code,
             **asked.pickers(currency),

@@ -52,6 +52,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     return PageAnswer(
         template="movements.html.j2",
         title=_("Movements"),
+        is_empty=wanted.customer is not None and not sums,
         values={
             "page": page,
             "named": named,

@@ -77,6 +77,7 @@ def answer(asked: PageRequest) -> PageAnswer:
     return PageAnswer(
         template="window.html.j2",
         title=_("{metric} by customer").format(metric=metric.upper()),
+        is_empty=bool(query.text("q")) and not shown,
         values=_values(asked, taken, shown, why),
         json=lambda: {"windows": [forms.to_json(named(asked.ledger, taken))]},
         csv=lambda: forms.to_csv(

@@ -15,7 +15,16 @@ from connector.render.bridge.words import (
     verdict,
     what_of,
 )
-from connector.render.table import Cell, Column, Money, Part, Title, figure, table_of
+from connector.render.table import (
+    Cell,
+    Column,
+    Money,
+    Part,
+    Title,
+    customer_cell,
+    figure,
+    table_of,
+)
 
 SHOWN = 20  # cells of each kind
 
@@ -57,7 +66,7 @@ def _unexplained(
 
     yield table_of(
         cells[:SHOWN],
-        Column(_("Unexplained"), lambda cell: cell.customer.shown),
+        Column(_("Unexplained"), _customer),
         *_sides(done),
         figure(_("Unexplained"), gap),
         Column(_("What ours says"), lambda x: done.statements.get(x.customer.id)),
@@ -67,6 +76,10 @@ def _unexplained(
     first = cells[0].customer.id
     fix = _("  fix: see `stripe-nrr explain {first}`").format(first=first)
     yield rest + fix if more > 0 else fix
+
+
+def _customer(cell: DifferingCell) -> str:
+    return customer_cell(cell.customer.id, {cell.customer.id: cell.customer.label})
 
 
 def _sides(done: Reconciliation) -> list[Column[DifferingCell]]:
@@ -89,7 +102,7 @@ def _explained(
 
     yield table_of(
         cells[:SHOWN],
-        Column(_("Explained, the largest"), lambda cell: cell.customer.shown),
+        Column(_("Explained, the largest"), _customer),
         *_sides(done),
         Column(_("Why"), why),
     )

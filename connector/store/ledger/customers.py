@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from connector.core.model import CustomerName
+from connector.core.text import is_seen
 from connector.store.database import json_array, placeholders, scalar, scalars
 from connector.store.mirror import forgotten
 
@@ -21,11 +22,14 @@ def keys_of(
 ) -> dict[str, int]:
     """Each customer's key in the ledger; labels and countries are brought up to date.
 
-    Who is forgotten gets no label, also from what was read before.
+    Who is forgotten gets no label, also from what was read before; nor does whose label
+    shows nothing: it is known by its id.
     """
     gone = forgotten.among(connection, customers)
     customers = {
-        customer: shown._replace(label=None) if customer in gone else shown
+        customer: shown._replace(label=None)
+        if customer in gone or not is_seen(shown.label or "")
+        else shown
         for customer, shown in customers.items()
     }
     rows = connection.execute(

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from connector.core.errors import UnknownStripeShape
+from connector.core.text import is_seen
 from connector.mrr.history import Catalogue
 from connector.store.database import scalar
 from connector.stripe_api.decoding import decode, ref
@@ -34,11 +35,12 @@ def _all(
 
 
 def price_names(connection: sqlite3.Connection) -> dict[str, str]:
-    """What each price sells, as its product is called; only for display."""
+    """What each price sells, as its product is called, if that shows anything."""
     shared = read_catalogue(connection)
     sold = {key: ref(price.product) for key, price in shared.prices.items()}
     names = {key: product.name for key, product in shared.products.items()}
-    return {key: name for key, of in sold.items() if (name := names.get(of))}
+    named = ((key, names.get(of) or "") for key, of in sold.items())
+    return {key: name for key, name in named if is_seen(name)}
 
 
 def stored_price(connection: sqlite3.Connection, key: str) -> Price | None:

@@ -9,6 +9,8 @@ import click
 from connector.cli.forms import Output
 from connector.cli.options import output_option
 from connector.cli.out_files import NamedFile, refuse_own_files
+from connector.config import Config, file_of
+from connector.core.errors import NothingFound
 from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.store.files import make_folder
@@ -45,6 +47,7 @@ def restore(out: Output, file: Path, despite: str) -> None:
     shell.log_to_stderr()
     database = shell.config.database
     refuse_own_files(file, shell.config)
+    _check_there(file, shell.config)
     make_folder(database.parent)
     with exclusive_sync(database, f"a restore (process {os.getpid()})"):
         done = put_back(file, database, shell.now(), despite=despite.strip())
@@ -52,6 +55,16 @@ def restore(out: Output, file: Path, despite: str) -> None:
         text=lambda: _as_text(database, done),
         json=lambda: _as_json(database, done),
     )
+
+
+def _check_there(file: Path, account: Config) -> None:
+    """Of several accounts ``backup`` has given each a file of its own name."""
+    own = file_of(file, account)
+    if not file.exists() and own.is_file():
+        raise NothingFound(
+            f"there is no backup at {file}, but there is one of {account.name}",
+            fix=f"restore that one: `stripe-nrr restore {own}`",
+        )
 
 
 def _as_text(database: Path, done: Restored) -> str:

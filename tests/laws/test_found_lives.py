@@ -307,6 +307,12 @@ METERED_ONE_LOOK = {
         act("reprice", 1),
         act("reprice", wait_s=86_281),
     ],
+    "metered for a day, in which another item was added and waits for its bill": [
+        act("come_back"),
+        act("reprice", 0, 6),
+        act("add", 0, 0, 2),
+        act("reprice", wait_s=86_281),
+    ],
     "metered by the end of a pause that billed the items beside it": [
         act("come_back"),
         act("add", 0, 6),

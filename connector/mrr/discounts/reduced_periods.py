@@ -34,8 +34,8 @@ class ReducedPeriod(NamedTuple):
 class ChangeWithout(NamedTuple):
     """A change of ``item`` whose credits took back what ``discounts`` had reduced.
 
-    What was billed from ``at_s`` on, it bills without them. None: no line names any, and
-    the amounts show that none is left; of an item that joined there are no credits.
+    What was billed from ``at_s`` on, it bills without them. None: without any, as it is
+    billed in full and names none; of an item that joined there are no credits.
     """
 
     at_s: int
@@ -79,27 +79,11 @@ class FullAmounts:
         full_minor = self._of(line, self._start_of(line))
         if full_minor is None:
             return False
-        if abs(line.amount_minor) < full_minor - 2 * ROUNDING_MINOR:
-            return True
-        return line.credit and self._takes_back_reduced(line)
+        return abs(line.amount_minor) < full_minor - 2 * ROUNDING_MINOR
 
     def is_free(self, line: LineItem) -> bool:
         """Whether its price is 0, so that no discount takes anything off it."""
         return not line.amount_minor and self._of(line, self._start_of(line)) == 0
-
-    def _takes_back_reduced(self, credit: LineItem) -> bool:
-        """Whether it gives back the rest of a period that was billed with a discount.
-
-        Of another quantity than the one it names, where that was changed without
-        proration.
-        """
-        for billed in self._reduced_until[credit.item, credit.end_s]:
-            if billed.start_s <= credit.start_s:
-                length_s = billed.end_s - billed.start_s
-                share = Fraction(credit.end_s - credit.start_s, length_s)
-                net_minor = (billed.amount_minor - billed.discounted_minor) * share
-                return abs(abs(credit.amount_minor) - net_minor) <= ROUNDING_MINOR
-        return False
 
     def _start_of(self, line: LineItem) -> int | None:
         price = self.prices.get(line.price)
@@ -122,15 +106,6 @@ class FullAmounts:
             return None
         share = Fraction(line.end_s - line.start_s, line.end_s - start_s)
         return interval_minor(rate, line.quantity) * share
-
-    @cached_property
-    def _reduced_until(self) -> Mapping[tuple[str, int], list[LineItem]]:
-        """The regular lines that were reduced, by their item and end."""
-        found: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
-        for line in self.line_items:
-            if line.is_regular and line.discounted_minor:
-                found[line.item, line.end_s].append(line)
-        return found
 
     @cached_property
     def _starts_s(self) -> dict[tuple[int, str], int]:
@@ -164,7 +139,8 @@ def changes_without(
 ) -> Iterator[ChangeWithout]:
     """The changes that are billed without what their own credits take back.
 
-    And the items that joined, prorated, and were billed in full without any.
+    And what is billed in full without any, whatever its credit takes back: what was given
+    since that was billed would reduce it too. Also an item that joined, prorated.
     """
     credits_at: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
     billed_at: defaultdict[tuple[str, int], list[LineItem]] = defaultdict(list)
@@ -179,19 +155,11 @@ def changes_without(
             continue
         before = {key for line in own for key in line.discounts}
         after = {key for line in billed for key in line.discounts}
-        if before - after:
+        if not after and all(n.is_regular or full.is_in_full(n) for n in billed):
+            yield ChangeWithout(at_s, item, None, (*billed, *own))
+        elif before - after:
             gone = frozenset(before - after)
             yield ChangeWithout(at_s, item, gone, (*billed, *own))
-        elif not before and not after and _is_in_full_again(own, billed, full):
-            yield ChangeWithout(at_s, item, None, (*billed, *own))
-
-
-def _is_in_full_again(
-    own_credits: Iterable[LineItem], billed: Iterable[LineItem], full: FullAmounts
-) -> bool:
-    """Whether the amounts show it, where no line names a discount; also of no credit."""
-    is_reduced = all(full.is_reduced(line) for line in own_credits)
-    return is_reduced and all(n.is_regular or full.is_in_full(n) for n in billed)
 
 
 def reduced_periods(

@@ -194,19 +194,19 @@ def _is_waited_for(
 ) -> bool:
     """Whether a change gave back what was billed, and an item waits for its bill yet.
 
-    It was added before without prorations, and no period of its own began meanwhile; a
-    resumption would have billed it, too.
+    It was added without prorations, and no period of its own began meanwhile; a resumption
+    would have billed it, too.
     """
     start_s, end_s = before[0].end_s, after[0].start_s
     is_given_back = all(
         isinstance(each.shown_by, LineItem) and each.end_s < each.shown_by.end_s
         for each in before
     )
-    waiting = (item for item, created_s in added.items() if created_s <= start_s)
-    firsts = (billed.first_of(item) for item in waiting) if is_given_back else ()
-    return any(
-        first is None or (end_s < first.start_s and _began_by(first, end_s) <= start_s)
-        for first in firsts
+    waiting = [(i, at_s) for i, at_s in added.items() if at_s < end_s]
+    firsts = ((billed.first_of(item), max(start_s, at_s)) for item, at_s in waiting)
+    return is_given_back and any(
+        first is None or (end_s < first.start_s and _began_by(first, end_s) <= since_s)
+        for first, since_s in firsts
     )
 
 

@@ -17,11 +17,11 @@ from connector.mrr.evidence.inclusive_tax import ItemTaxRates, inclusive_taxes
 from connector.mrr.evidence.item_changes import ItemChange, item_changes
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.trials import item_trials, trials_after_paying
-from connector.mrr.evidence.usage import BilledUsage, usage_changes, usage_lines
 from connector.mrr.history import SubscriptionVersion, versions_in
 from connector.mrr.intervals import Interval
 from connector.mrr.pricing import is_metered
 from connector.mrr.steps.tariffs import Tariffs
+from connector.mrr.steps.usage import BilledUsage, usage_changes, usage_lines
 from connector.stripe_api.events import Event
 from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Price, Subscription

@@ -363,6 +363,12 @@ METERED_EVENTS = {
 }
 
 USAGE = {
+    "calls that were removed, and others added weeks later": [
+        act("come_back", 1, 3),
+        act("use", 5, 11, wait_s=524_288),
+        act("remove", 5, 7, wait_s=2_929_741),
+        act("add", 8, 2, 4, wait_s=1_217_216),
+    ],
     "removed before what is metered by now was billed for its first month": [
         act("come_back", 0, 3),
         act("remove", 0, 2),

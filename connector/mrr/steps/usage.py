@@ -107,7 +107,8 @@ def _while_it_counts(
     last_there = there[-1] + 1 if there else 0
     if {each.state.price for each in known if each.state} - {state.price}:
         begun = [*known[:last_there]]  # it had a fee before, or another rate
-    heirs = list(_heirs(last, usage[item][-1], began_s))
+    told = known[last_there:]
+    heirs = list(_heirs(last, usage[item][-1], told, began_s))
     if heirs:
         ends_s = [usage[heir][0].end_s for heir in heirs if heir in usage]
         return (
@@ -115,20 +116,25 @@ def _while_it_counts(
             if ends_s
             else begun
         )
-    told = known[last_there:]
     if told and last is usage[item][-1]:  # it was there for a while after it
         return [*begun, told[-1]]
     return [*begun, ItemChange(last.end_s, None, last.evidence())]
 
 
 def _heirs(
-    last: LineItem, whole: LineItem, began_s: Mapping[str, int]
+    last: LineItem,
+    whole: LineItem,
+    told: Iterable[ItemChange],
+    began_s: Mapping[str, int],
 ) -> Iterator[str]:
-    """The items that took its place: where it was last billed until.
+    """The items that took its place: as an event says it left, else where it was billed to.
 
-    Where that is a full period, its last days are not billed yet: some time in the next.
+    After a full period its last days are not billed yet: some time in the next.
     """
-    length_s = whole.end_s - whole.start_s if last is whole else SAME_REQUEST_S
+    left_s = [n.at_s for n in told if any(e.kind == "event" for e in n.evidence)]
+    is_known = left_s or last is not whole
+    since_s = left_s[0] if left_s else last.end_s
+    length_s = SAME_REQUEST_S if is_known else whole.end_s - whole.start_s
     for item, at_s in began_s.items():
-        if item != last.item and -SAME_REQUEST_S <= at_s - last.end_s < length_s:
+        if item != last.item and -SAME_REQUEST_S <= at_s - since_s < length_s:
             yield item

@@ -152,6 +152,8 @@ class NamedFolder(click.Path):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
+        if not str(value).strip() or "\0" in str(value):
+            self.fail("the name of a folder is missing", param, ctx)
         if _is_folder(value, self, param, ctx) is False:
             raise UsageFault(
                 f"{value} is a file, and a folder is meant",

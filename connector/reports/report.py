@@ -90,6 +90,8 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
     missing = ledger.missing() if as_of is None else NOTHING_MISSING
     own = asked._replace(by=None, causes=False, only=()) if is_all else asked
     parts = [_part(ledger, code, wanted, own, missing, published) for code in codes]
+    if own.only:  # a page opens with the first, in which there is to be somebody
+        parts.sort(key=lambda part: not _has_any(part))
     report = Report(
         generated_at=ledger.now,
         moment=ledger.moment,

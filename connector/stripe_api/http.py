@@ -195,9 +195,8 @@ class StripeHttp:
             with self.limiter.turn(endpoint_of(path), stopping=self.stopping) as turn:
                 answer = self._answer(path, params, turn)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise TryAgain(
-                f"no connection ({error})", tries=CONNECT_ATTEMPTS
-            ) from error
+            why = str(error).rpartition("] ")[2]  # without "[Errno 111] "
+            raise TryAgain(f"no connection ({why})", tries=CONNECT_ATTEMPTS) from error
         except httpx.RequestError as error:
             raise TryAgain(f"{type(error).__name__}: {error}") from error
         if answer.status != 200:

@@ -10,7 +10,9 @@ import pytest
 
 from tests.support.commands import Ran, Workdir
 from tests.support.folders import ROOT
-from tests.support.small_ledger import lay_out
+from tests.support.loopback import serving
+from tests.support.simulator import SimulatedAccount
+from tests.support.small_ledger import account, lay_out
 
 # Root may do everything, but for a root without its privileges.
 UNPRIVILEGED = (
@@ -120,6 +122,40 @@ def test_why_a_file_cannot_be_used(workdir: Workdir, case: Case) -> None:
     assert fix.startswith("  fix: ")
     assert case.fix in fix
     assert "Errno" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "words", [("lake", "", "out"), ("lake", "folder", ""), ("demo", "--keep", " ")]
+)
+def test_a_folder_without_a_name_is_none(
+    workdir: Workdir, words: tuple[str, ...]
+) -> None:
+    ran = workdir.call(*words)
+    assert (ran.code, "the name of a folder is missing" in ran.err) == (2, True)
+
+
+def test_a_first_sync_into_a_folder_that_may_only_be_read(tmp_path: Path) -> None:
+    (tmp_path / "still").mkdir()
+    with serving(SimulatedAccount(account("Plain"))) as stripe:
+        workdir = Workdir(tmp_path / "still", stripe.url).configure("timezone='UTC'")
+        workdir.folder.chmod(0o555)
+        ran = unprivileged(workdir, "sync")
+    assert ran.code == 1
+    assert "cannot be written" in ran.err
+    assert "make its folder writable for this user" in ran.err
+    assert "Errno" not in ran.err
+    assert len(list(workdir.folder.iterdir())) == 1
+
+
+def test_a_status_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "still").mkdir(0o555)
+    with serving(SimulatedAccount(account("Plain"))) as stripe:
+        workdir = Workdir(tmp_path, stripe.url)
+        workdir.configure('timezone = "UTC"\n[sync]\nstatus_file = "still/status"\n')
+        ran = unprivileged(workdir, "sync")
+    assert ran.code == 1
+    assert f"still/status cannot be used: {LACKS}" in ran.err
+    assert workdir.call("report").code == 0
 
 
 @pytest.mark.parametrize("words", ["report", "sync", "check"])

@@ -144,6 +144,15 @@ def test_a_page_opens_in_a_currency_in_which_it_has_anybody(
         assert demo.call(*shlex.split(page.command)[1:]).code == 0
 
 
+def test_the_page_of_some_begins_with_a_currency_in_which_there_is_somebody(
+    demo: Workdir,
+) -> None:
+    html = demo.call("report", "--segment", "country=DE", "--format", "html").out
+    assert re.findall(r'<option value="(\w+)">', html)[:2] == ["eur", "usd"]
+    html = demo.call("report", "--segment", "country=AU", "--format", "html").out
+    assert re.findall(r'<option value="(\w+)">', html)[:2] == ["usd", "eur"]
+
+
 def test_a_customer_s_movements_are_in_what_it_pays(site: Site) -> None:
     [key] = [
         each["customer"]

@@ -496,6 +496,12 @@ def test_waits_grow_but_not_past_20_seconds(client: Client) -> None:
             "no connection (refused)",
             id="no connection, which is given up sooner",
         ),
+        pytest.param(
+            httpx.ConnectError("[Errno 111] Connection refused"),
+            CONNECT_ATTEMPTS,
+            "no connection (Connection refused)",
+            id="no connection, in words without a number",
+        ),
     ],
 )
 @respx.mock

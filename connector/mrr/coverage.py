@@ -22,9 +22,9 @@ from connector.core.invoiced import (
 )
 from connector.core.model import MrrStep
 from connector.core.policy import Policy
-from connector.mrr.evidence.invoiced_series import InvoicedSeries, invoiced_series
-from connector.mrr.evidence.outside_lines import OutsideLine, outside_line
 from connector.mrr.history import History
+from connector.mrr.outside.lines import OutsideLine, outside_line
+from connector.mrr.outside.series import InvoicedSeries, invoiced_series
 from connector.mrr.pricing import is_metered, is_whole_period
 from connector.mrr.timeline import Timeline
 from connector.stripe_api.decoding import ref

@@ -12,16 +12,16 @@ from connector.core.errors import Unvalued
 from connector.core.model import MrrStep, Refusal
 from connector.core.policy import Policy
 from connector.mrr.discounts.scopes import ShownDiscounts
-from connector.mrr.evidence.invoiced_series import invoiced_series
 from connector.mrr.evidence.line_items import LineItem
-from connector.mrr.evidence.outside_lines import outside_credits, outside_lines
 from connector.mrr.evidence.subscription_lines import subscription_lines
 from connector.mrr.history import (
     History,
     events_by_subscription,
     invoices_by_subscription,
 )
-from connector.mrr.invoiced_steps import series_steps
+from connector.mrr.outside.lines import outside_credits, outside_lines
+from connector.mrr.outside.series import invoiced_series
+from connector.mrr.outside.steps import series_steps
 from connector.mrr.steps.facts import (
     SubscriptionEvidence,
     SubscriptionFacts,
@@ -84,7 +84,7 @@ def _facts_of_each(
 ) -> Iterator[SubscriptionFacts]:
     events = events_by_subscription(history)
     invoices = invoices_by_subscription(history)
-    shown = ShownDiscounts(history)
+    shown = ShownDiscounts(history, by_subscription)
     for subscription, versions in history.versions.items():
         evidence = SubscriptionEvidence(
             versions=versions,

@@ -11,8 +11,8 @@ import pytest
 from connector.core.invoiced import CustomerCoverage
 from connector.core.policy import Policy
 from connector.mrr.coverage import coverage
-from connector.mrr.evidence.invoiced_series import interval_of
 from connector.mrr.history import History
+from connector.mrr.outside.series import interval_of
 from connector.mrr.timeline import timeline
 from connector.stripe_api.decoding import body, decode
 from connector.stripe_api.invoices import Invoice

@@ -26,6 +26,7 @@ ITEMS = 20  # as many as Stripe lets a subscription have at a time
 CHANGES = 500  # of seats, in a month
 T = TypeVar("T")
 MONTHLY, DAILY = shapes.price("price_month"), shapes.price("price_day", 100, "day")
+CALLS = shapes.price("price_calls", 3, "day", usage="metered")
 TENTH = shapes.coupon("tenth", percent=10)
 FIVE_OFF = shapes.coupon("five_off", amount=5, duration="once")
 HALF_ONCE = shapes.coupon("half_once", percent=50, duration="once")
@@ -54,7 +55,7 @@ def _history(
         invoices=tuple(billed),
         events=tuple(trimmed(_read(each, StripeEvent)) for each in events),
         catalogue=Catalogue(
-            prices={each["id"]: _read(each, Price) for each in (MONTHLY, DAILY)},
+            prices={each["id"]: _read(each, Price) for each in (MONTHLY, DAILY, CALLS)},
             coupons={each["id"]: _read(each, Coupon) for each in COUPONS},
         ),
     )
@@ -245,6 +246,30 @@ def many_unbilled(lines: int) -> History:
     return _off_and_on(lines)
 
 
+def much_usage(lines: int) -> History:
+    """What was used is billed each day, when it is over."""
+    used = [_used(n, n + 1) for n in range(max(1, lines))]
+    item = shapes.subscription_item("si_1", CALLS, None, created=BEGAN)
+    return _history([shapes.subscription(BEGAN, [item])], used)
+
+
+def often_metered(lines: int) -> History:
+    """Metered by turns: of three days one is paid in advance, half a one is used."""
+    invoices = []
+    for n in range(max(1, lines // 2)):
+        at = BEGAN + 3 * n * DAY
+        paid = shapes.line(DAILY, at, at + DAY)
+        invoices += [shapes.invoice(at, [paid]), _used(3 * n + 1, 3 * n + 1.5)]
+    item = shapes.subscription_item("si_1", DAILY, created=BEGAN)
+    return _history([shapes.subscription(BEGAN, [item])], invoices)
+
+
+def _used(since: float, until: float) -> Json:
+    """The bill of usage between two days, counted from the beginning."""
+    start, end = BEGAN + int(since * DAY), BEGAN + int(until * DAY)
+    return shapes.invoice(end, [shapes.line(CALLS, start, end, quantity=7)])
+
+
 def many_trials(lines: int) -> History:
     """Free for three days of four."""
     tried: Json = {"trial_start": BEGAN + DAY, "trial_end": BEGAN + 2 * DAY}
@@ -300,4 +325,6 @@ LARGE: Mapping[str, Callable[[int], History]] = {
     "one that was often unpaid": many_unpaid,
     "one that was often not billed": many_unbilled,
     "one of many trials": many_trials,
+    "one of much usage": much_usage,
+    "one that was often metered": often_metered,
 }

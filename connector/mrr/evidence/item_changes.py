@@ -18,8 +18,10 @@ from typing import NamedTuple, TypeVar
 
 from connector.core.model import Evidence
 from connector.mrr.evidence.item_ends import add_ends_without_credit
+from connector.mrr.evidence.item_facts import item_facts
 from connector.mrr.evidence.item_states import (
     DEBIT,
+    EARLIEST,
     REGULAR,
     SAME_REQUEST_S,
     VERSION,
@@ -27,7 +29,6 @@ from connector.mrr.evidence.item_states import (
     ItemFacts,
     ItemState,
     is_same_state,
-    item_facts,
 )
 from connector.mrr.evidence.line_items import LineItem
 from connector.mrr.evidence.subscription_lines import without_unmade_changes
@@ -36,7 +37,7 @@ from connector.mrr.intervals import Interval
 from connector.stripe_api.events import Event
 from connector.stripe_api.objects import Price, Subscription
 
-_EARLIEST, _AT = attrgetter("at_s", "rank"), attrgetter("at_s")
+_AT = attrgetter("at_s")
 _WHEN = itemgetter(0)
 
 
@@ -102,7 +103,7 @@ def _changes_of(
     regular: Sequence[LineItem],
 ) -> Iterator[ItemChange]:
     """The item's beginning, then the facts that changed something, in order."""
-    facts = sorted(known.facts, key=_EARLIEST)
+    facts = sorted(known.facts, key=EARLIEST)
     amounts = _UnitAmounts(facts)
     first = _first_change(subscription, item, known, amounts, regular)
     if first is None:
@@ -204,7 +205,7 @@ def _first_change(
     """When the item began and what it was then; None where nothing shows it."""
     facts = amounts.facts
     at_first = next((fact for fact in facts if fact.state is not None), None)
-    first = min(known.facts_before, key=_EARLIEST, default=None)
+    first = min(known.facts_before, key=EARLIEST, default=None)
     if first is None or (at_first is not None and at_first.at_s < first.at_s):
         first = at_first
     if first is None or first.state is None:

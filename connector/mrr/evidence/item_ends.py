@@ -6,12 +6,13 @@ the subscription came without it.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
 from connector.core.model import Evidence
 from connector.mrr.evidence.item_states import (
     CREDIT,
     DEBIT,
+    EARLIEST,
     SAME_REQUEST_S,
     VERSION,
     ItemFact,
@@ -19,7 +20,7 @@ from connector.mrr.evidence.item_states import (
 )
 from connector.mrr.evidence.line_items import LineItem
 
-_EARLIEST, _WHEN = attrgetter("at_s", "rank"), itemgetter(0)
+_WHEN = itemgetter(0)
 _Added = tuple[int, int, str]  # when, its place among all items, its id
 
 
@@ -90,7 +91,7 @@ def _end_without_credit(
 ) -> Iterator[ItemFact]:
     """``bills`` are regular lines by the instant of their renewal, and what was resumed."""
     billed = [fact for fact in known.facts if fact.rank < VERSION]
-    if not known.facts or (billed and max(billed, key=_EARLIEST).state is None):
+    if not known.facts or (billed and max(billed, key=EARLIEST).state is None):
         return  # nothing, or a credit of its own
     shown = [f for f in (*known.facts, *known.facts_before) if f.state is not None]
     last_s = max((fact.at_s for fact in shown), default=0)

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
 from connector.core.model import Evidence, ItemPricing, MrrStep, Tariff
-from connector.mrr.evidence.invoiced_series import (
+from connector.mrr.outside.lines import OutsideLine
+from connector.mrr.outside.series import (
     DAY_S,
     BillingInterval,
     InvoicedSeries,
 )
-from connector.mrr.evidence.outside_lines import OutsideLine
 from connector.mrr.pricing import monthly_minor
 
 GRACE_S = 5 * DAY_S  # after a period's end, for the next invoice to come

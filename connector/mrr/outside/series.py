@@ -17,7 +17,7 @@ from msgspec import Struct
 from connector.core.dates import add_months, instant
 from connector.core.invoiced import NotCountedReason
 from connector.core.money import round_minor
-from connector.mrr.evidence.outside_lines import OutsideLine
+from connector.mrr.outside.lines import OutsideLine
 from connector.mrr.pricing import months_factor
 
 DAY_S = 86_400

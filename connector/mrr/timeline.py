@@ -84,7 +84,7 @@ def _facts_of_each(
 ) -> Iterator[SubscriptionFacts]:
     events = events_by_subscription(history)
     invoices = invoices_by_subscription(history)
-    shown = ShownDiscounts(history)
+    shown = ShownDiscounts(history, by_subscription)
     for subscription, versions in history.versions.items():
         evidence = SubscriptionEvidence(
             versions=versions,

@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.model import Evidence
+from connector.mrr.discounts.customer_lines import CustomerLines
 from connector.mrr.discounts.reduced_periods import (
     ChangeWithout,
     FullAmounts,
@@ -49,10 +50,12 @@ class DiscountEvidence:
         prices: Mapping[str, Price],
         scopes: Mapping[str, DiscountScope],
         coupons: Mapping[str, Coupon],
+        customers: CustomerLines,
     ) -> None:
         self.versions, self.line_items, self.naming = versions, line_items, naming
         self.events, self.prices = events, prices
         self.scopes, self.coupons = scopes, coupons
+        self.customers = customers
         self.full = FullAmounts(line_items, prices)
         self.prorated = [n for n in line_items if n.proration and not n.credit]
 
@@ -157,6 +160,8 @@ def end_of(scope: DiscountScope, coupon: Coupon, shown: DiscountEvidence) -> End
     own_s, ends = scope.discount.end, list(_removed(scope, shown))
     if not scope.is_current:
         ends += _billed_without(scope, coupon, shown)
+        if scope.is_customers and shown.customers.are_of_several:
+            ends += _billed_without_elsewhere(scope, coupon, shown)
         ends += _replaced(scope, shown)
     early = [end for end in ends if own_s is None or (end[0] or 0) < own_s]
     if early:
@@ -236,3 +241,22 @@ def _billed_without(
     )
     if line is not None:
         yield line.discounted_s, line.evidence()
+
+
+def _billed_without_elsewhere(
+    scope: DiscountScope, coupon: Coupon, shown: DiscountEvidence
+) -> Iterator[End]:
+    """A customer's: what is billed on any subscription without any discount at all.
+
+    Where another takes its place on a subscription, it may go on for the others.
+    """
+    named = shown.customers.naming(scope.discount.id)
+    is_of_all = coupon.percent_off is not None
+    found = shown.customers.in_full.first(
+        (None,) if is_of_all else {line.item for line in named},
+        max([scope.last_seen_s, *map(_DISCOUNTED, named)]) + 1,
+        lambda it: all(shown.is_eligible(line, coupon) for line in it[1]),
+    )
+    if found is not None:
+        at_s, lines = found
+        yield at_s, tuple(proof for line in lines for proof in line.evidence())

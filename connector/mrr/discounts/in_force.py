@@ -63,7 +63,8 @@ def applied_discounts(
     if len(scopes) > 1:
         add_billed_in_order(order, invoices, line_items, coupons)
     shown_by = DiscountEvidence(
-        versions, line_items, naming, events, prices, scopes, coupons
+        *(versions, line_items, naming, events, prices, scopes, coupons),
+        customers=shown.lines,
     )
     keys = [key for key in dict.fromkeys((*order, *scopes)) if key in coupons]
     found = [

@@ -5,12 +5,13 @@ invoices, their lines and in events.
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
+from connector.mrr.discounts.customer_lines import CustomerLines
 from connector.mrr.evidence.line_items import LineItem, is_credit_item, is_credit_line
 from connector.mrr.evidence.subscription_lines import pending_lines
 from connector.mrr.history import History, SubscriptionVersion, versions_in
@@ -67,8 +68,11 @@ class ShownDiscounts:
     invoice does not recur.
     """
 
-    def __init__(self, history: History) -> None:
+    def __init__(
+        self, history: History, by_subscription: Mapping[str, Sequence[LineItem]]
+    ) -> None:
         self.history = history
+        self.lines = CustomerLines(by_subscription, history.catalogue.prices)
         self._at_large: _ById = {}
         self._of_subscriptions: defaultdict[str, _ById] = defaultdict(dict)
         self._of_items: defaultdict[str, _ById] = defaultdict(dict)

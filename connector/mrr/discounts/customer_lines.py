@@ -1,0 +1,61 @@
+"""The lines of all of a customer's subscriptions → since when its own discount is gone.
+
+A customer's discount is one for all that it reduces: what one subscription is billed in
+full, without any discount, shows that the others have it no longer, either.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from operator import itemgetter
+
+from connector.mrr.discounts.reduced_periods import (
+    FullAmounts,
+    changes_without,
+    naming_lines,
+)
+from connector.mrr.discounts.time_index import TimeIndex
+from connector.mrr.evidence.line_items import LineItem
+from connector.stripe_api.objects import Price
+
+# What is billed in full from an instant on, and the lines that show it.
+BilledInFull = tuple[int, tuple[LineItem, ...]]
+
+
+class CustomerLines:
+    """By subscription, as they were read; looked through only where that is asked for."""
+
+    def __init__(
+        self,
+        by_subscription: Mapping[str, Sequence[LineItem]],
+        prices: Mapping[str, Price],
+    ) -> None:
+        self._by_subscription, self._prices = by_subscription, prices
+
+    @property
+    def are_of_several(self) -> bool:
+        return len(self._by_subscription) > 1
+
+    def naming(self, discount: str) -> Sequence[LineItem]:
+        """Of all of its subscriptions."""
+        return self._naming.get(discount, ())
+
+    @cached_property
+    def _naming(self) -> Mapping[str, Sequence[LineItem]]:
+        every = self._by_subscription.values()
+        return naming_lines(line for own in every for line in own)
+
+    @cached_property
+    def in_full(self) -> TimeIndex[str | None, BilledInFull]:
+        """What nothing is taken off, by item, and of all (None). The free tells nothing."""
+        every = self._by_subscription.values()
+        found = (each for own in every for each in self._in_full(own))
+        return TimeIndex(found, itemgetter(0), lambda it: (None, it[1][0].item))
+
+    def _in_full(self, line_items: Sequence[LineItem]) -> Iterator[BilledInFull]:
+        for line in line_items:
+            if line.is_regular and line.amount_minor > 0 and not line.discounts:
+                yield line.discounted_s, (line,)
+        full = FullAmounts(line_items, self._prices)
+        for change in changes_without(line_items, full):
+            if change.discounts is None:
+                yield change.at_s, change.billed

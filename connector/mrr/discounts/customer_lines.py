@@ -46,10 +46,10 @@ class CustomerLines:
 
     @cached_property
     def in_full(self) -> TimeIndex[str | None, BilledInFull]:
-        """What nothing is taken off, by item, and of all (None). The free tells nothing."""
+        """What nothing is taken off, by item; changes, of whatever item, also as None."""
         every = self._by_subscription.values()
         found = (each for own in every for each in self._in_full(own))
-        return TimeIndex(found, itemgetter(0), lambda it: (None, it[1][0].item))
+        return TimeIndex(found, itemgetter(0), _keys)
 
     def _in_full(self, line_items: Sequence[LineItem]) -> Iterator[BilledInFull]:
         for line in line_items:
@@ -59,3 +59,8 @@ class CustomerLines:
         for change in changes_without(line_items, full):
             if change.discounts is None:
                 yield change.at_s, change.billed
+
+
+def _keys(found: BilledInFull) -> tuple[str | None, ...]:
+    line = found[1][0]
+    return (None, line.item) if line.proration else (line.item,)

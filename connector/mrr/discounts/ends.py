@@ -24,6 +24,7 @@ from connector.mrr.intervals import Interval
 from connector.mrr.pricing import is_metered
 from connector.stripe_api.decoding import ListOf, ref
 from connector.stripe_api.events import DISCOUNT_DELETED, Event
+from connector.stripe_api.invoices import Invoice
 from connector.stripe_api.objects import Coupon, Discount, Price, SubscriptionItem
 
 ANY_ITEM = ""
@@ -51,11 +52,12 @@ class DiscountEvidence:
         scopes: Mapping[str, DiscountScope],
         coupons: Mapping[str, Coupon],
         customers: CustomerLines,
+        invoices: Sequence[Invoice],
     ) -> None:
         self.versions, self.line_items, self.naming = versions, line_items, naming
         self.events, self.prices = events, prices
         self.scopes, self.coupons = scopes, coupons
-        self.customers = customers
+        self.customers, self.invoices = customers, invoices
         self.full = FullAmounts(line_items, prices)
         self.prorated = [n for n in line_items if n.proration and not n.credit]
 
@@ -100,6 +102,17 @@ class DiscountEvidence:
         shown = versions_without_event(self.versions, self.events)
         lasting = (each for each in shown if each.subscription.ended_at is None)
         return TimeIndex(lasting, _SEEN, lambda _: (None,))
+
+    @cached_property
+    def customers_named(self) -> TimeIndex[None, Invoice]:
+        """The invoices that name a customer's discount: it had none of its own then."""
+        found = (
+            invoice
+            for invoice in self.invoices
+            for each in invoice.discounts or ()
+            if (scope := self.scopes.get(ref(each))) is not None and scope.is_customers
+        )
+        return TimeIndex(found, attrgetter("created"), lambda _: (None,))
 
     @cached_property
     def given(self) -> TimeIndex[DiscountPlace, _Begun]:
@@ -223,6 +236,11 @@ def _billed_without(
     named = shown.naming.get(key, ())
     items = {line.item for line in named} or {scope.item}
     since_s = max([start_s - 1, *map(_DISCOUNTED, named)])
+    if not scope.item and not scope.is_customers:
+        instead = shown.customers_named.first((None,), scope.last_seen_s + 1)
+        if instead is not None:
+            at_s, said = instead.created, "a customer's discount instead"
+            yield at_s, (Evidence("invoice", instead.id, at_s, said),)
     change = shown.changes.first(
         (key, None),
         max(since_s, scope.last_seen_s) + 1,
@@ -251,9 +269,11 @@ def _billed_without_elsewhere(
     Where another takes its place on a subscription, it may go on for the others.
     """
     named = shown.customers.naming(scope.discount.id)
-    is_of_all = coupon.percent_off is not None
+    items: set[str | None] = {line.item for line in named}
+    if coupon.percent_off is not None:  # also of items that it would reduce first
+        items.add(None)
     found = shown.customers.in_full.first(
-        (None,) if is_of_all else {line.item for line in named},
+        items,
         max([scope.last_seen_s, *map(_DISCOUNTED, named)]) + 1,
         lambda it: all(shown.is_eligible(line, coupon) for line in it[1]),
     )

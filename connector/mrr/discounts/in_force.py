@@ -65,6 +65,7 @@ def applied_discounts(
     shown_by = DiscountEvidence(
         *(versions, line_items, naming, events, prices, scopes, coupons),
         customers=shown.lines,
+        invoices=invoices,
     )
     keys = [key for key in dict.fromkeys((*order, *scopes)) if key in coupons]
     found = [

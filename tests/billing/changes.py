@@ -303,7 +303,8 @@ class Changes(Invoicing):
         self._note_metered(item, price)
         if item.price.metered and not price.metered:
             self._bill_usage(item)
-            if proration != NONE and sub.status in COUNTS:
+            nothing_paid = all(each.price.metered for each in sub.items)
+            if nothing_paid and proration != NONE and sub.status in COUNTS:
                 self.see_unbilled(sub)
         if price.metered:  # nothing was billed for it in advance
             item.billed_net, item.billed_taken, item.last_line = 0, [], None

@@ -86,16 +86,28 @@ def _with_free_credits(history: History, lines: list[LineItem]) -> list[LineItem
     ends_s = {each.id: each.ended_at for each in shown}
     current = {item.id for each in shown for item in each.items.data}
     current -= {line.item for line in lines if _is_after_the_end(line, ends_s)}
-    return [*_free_credits_among(lines, current, history.catalogue.prices)]
+    added_s = {
+        item.id: item.created
+        for _, each in versions_in(history.events)
+        for item in each.items.data
+    }
+    debited = {
+        n.id for n in lines if abs(n.start_s - added_s.get(n.item, 0)) <= SAME_REQUEST_S
+    }
+    return [*_free_credits_among(lines, current, debited, history.catalogue.prices)]
 
 
 def _free_credits_among(
-    lines: Sequence[LineItem], current: Container[str], prices: Mapping[str, Price]
+    lines: Sequence[LineItem],
+    current: Container[str],
+    debited: Container[str],
+    prices: Mapping[str, Price],
 ) -> Iterator[LineItem]:
     """What was free, or less than half a cent is left of, is credited with 0.
 
     It is a credit where nothing else takes the item back, and it is billed from the same
-    instant on, or is not ``current`` and nothing came later.
+    instant on, or is not ``current`` and nothing came later; not where an event says that
+    the item was added with it (``debited``, by line).
     """
     prorated = [line for line in lines if line.proration]
     billed = {(n.item, n.start_s): n for n in prorated if n.amount_minor > 0}
@@ -108,6 +120,8 @@ def _free_credits_among(
         debit = billed.get((line.item, line.start_s))
         if line.amount_minor or (line.item, line.start_s) in taken:
             is_credit = line.credit
+        elif line.id in debited:
+            is_credit = False
         elif debit is None:
             is_credit = line.item not in current and line.start_s == last_s[line.item]
         else:

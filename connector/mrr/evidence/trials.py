@@ -10,6 +10,7 @@ from itertools import accumulate
 from math import inf
 from operator import attrgetter, itemgetter
 
+from connector.core.dates import later
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence
 from connector.mrr.evidence.line_items import LineItem
@@ -125,16 +126,22 @@ def _trial(now: Subscription, start_s: int, end_s: int | None) -> Interval:
 
 
 def is_trial_line(line: LineItem, prices: Mapping[str, Price]) -> bool:
-    """A whole period for 0, although the price and the quantity are not 0."""
+    """A period for 0, although the price and the quantity are not 0.
+
+    Nor is it so short that it costs less than half a cent.
+    """
     if line.amount_minor != 0 or not line.is_regular:
         return False
     price = prices.get(line.price)
     if price is None:
         return False
     try:
-        return interval_minor(tariff(price, line.currency), line.quantity) > 0
+        rate = tariff(price, line.currency)
     except Unvalued:
         return line.quantity > 0  # a custom amount
+    whole_s = later(line.start_s, rate.interval, rate.interval_count) - line.start_s
+    full_minor = interval_minor(rate, line.quantity)
+    return 2 * full_minor * min(line.end_s - line.start_s, whole_s) >= whole_s
 
 
 def item_trials(

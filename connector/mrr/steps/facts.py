@@ -4,7 +4,7 @@ What its items were (``item_changes``), when it counts (``active_periods``), whi
 were in force (``discounts``), and what was used and taxed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
@@ -20,6 +20,7 @@ from connector.mrr.evidence.trials import item_trials, trials_after_paying
 from connector.mrr.history import SubscriptionVersion, versions_in
 from connector.mrr.intervals import Interval
 from connector.mrr.pricing import is_metered
+from connector.mrr.steps.not_billed import not_billed_by_ends
 from connector.mrr.steps.tariffs import Tariffs
 from connector.mrr.steps.usage import BilledUsage, usage_changes, usage_lines
 from connector.stripe_api.events import Event
@@ -81,7 +82,7 @@ def subscription_facts(
         changes |= usage_changes(now, usage, metered, changes, prices)
     active = active_periods(versions, events, known, invoices, prices, policy)
     if active.billed_after:
-        changes |= _since_billed(changes, active.billed_after, licensed, every)
+        changes |= not_billed_by_ends(changes, active.billed_after, licensed, every)
     discounts, unknown = applied_discounts(
         shown, versions, known, events, invoices, prices, policy
     )
@@ -120,30 +121,6 @@ def _unread(
     if not now.is_of_known_status:
         found.append(Unvalued(now.id, "status", now.status))
     return found
-
-
-def _since_billed(
-    changes: Mapping[str, Sequence[ItemChange]],
-    gaps: Iterable[Interval],
-    licensed: Sequence[LineItem],
-    shown: Iterable[SubscriptionVersion],
-) -> Iterator[tuple[str, list[ItemChange]]]:
-    """Of items that nothing shows by the end of a pause or trial, from their first bill on.
-
-    Had one been then what it was billed as later, that end would have billed it, too.
-    """
-    ends_s = [gap.end_s for gap in gaps if gap.end_s is not None]
-    seen = [(seen_s, i.id) for seen_s, each in shown for i in each.items.data]
-    seen += [(line.start_s, line.item) for line in licensed]
-    first_s = {item: at_s for at_s, item in sorted(seen, reverse=True)}
-    billed = {line.item: line for line in reversed(licensed)}
-    for item, (first, *later) in ((n, own) for n, own in changes.items() if own):
-        line = billed.get(item)
-        if line is None or (later and later[0].at_s <= line.start_s):
-            continue
-        if any(first.at_s < end_s < first_s[item] for end_s in ends_s):
-            begun = ItemChange(line.start_s, first.state, line.evidence())
-            yield item, [begun, *later]
 
 
 def _currency(now: Subscription) -> str:

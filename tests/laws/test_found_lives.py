@@ -159,6 +159,12 @@ TAXED_ONE_LOOK = {
 }
 
 EVENTS = {
+    "cents, billed for the hours that an agreed end leaves of the month": [
+        act("come_back"),
+        act("add", 0, 7, wait_s=360),
+        act("cancel_on_a_day", 7, wait_s=4_874_274),
+        act("reprice", wait_s=2_037_366),
+    ],
     "a pause right at a renewal that another interval left out": [
         act("come_back"),
         act("reprice", 2, 2),
@@ -313,6 +319,13 @@ METERED_ONE_LOOK = {
         act("add", 0, 0, 2),
         act("reprice", wait_s=86_281),
     ],
+    "metered in a trial of who paid, in advance for minutes a month later": [
+        act("come_back"),
+        act("try_again"),
+        act("reprice", 0, 8),
+        act("reprice", wait_s=2_678_400),
+        act("reprice", 0, 8),
+    ],
     "metered by the end of a pause that billed the items beside it": [
         act("come_back"),
         act("add", 0, 6),
@@ -343,6 +356,12 @@ METERED_ONE_LOOK = {
 }
 
 METERED_EVENTS = {
+    "added for a year for nothing, and removed before its bill without prorations": [
+        act("come_back"),
+        act("come_back", 0, 0, 3),
+        act("add", 0, 3, 3),
+        act("remove", 11, 8, 7, wait_s=6_711_631),
+    ],
     "metered since an event of its first month of usage, and credited for a year": [
         act("come_back"),
         act("reprice"),
@@ -363,6 +382,11 @@ METERED_EVENTS = {
 }
 
 USAGE = {
+    "metered in a trial, in advance for an hour days after it": [
+        act("come_back", 11),
+        act("carry_on", 1, wait_s=2_208_046),
+        act("reprice", 0, 6),
+    ],
     "calls that were removed, and others added weeks later": [
         act("come_back", 1, 3),
         act("use", 5, 11, wait_s=524_288),

@@ -29,24 +29,30 @@ def not_billed_by_ends(
     """The changes of such items; ``shown`` are all versions, and what events show."""
     ends_s = sorted(gap.end_s for gap in gaps if gap.end_s is not None)
     bills = _Bills(licensed)
-    seen_s: defaultdict[str, list[int]] = defaultdict(list)
-    for at_s, subscription in shown:
-        for item in subscription.items.data:
-            seen_s[item.id].append(at_s)
-    for key, own in changes.items():
-        told = Instants([*seen_s[key], *map(_AT, own)])
-        absent = [
+    left_out = {
+        item: [
             (end_s, line)
             for end_s in ends_s
-            if (line := bills.next_without(key, end_s)) is not None
-            and own
+            if own
             and own[0].at_s < end_s
-            and not told.any_in(end_s, line.start_s)
+            and (line := bills.next_without(item, end_s)) is not None
         ]
+        for item, own in changes.items()
+    }
+    if not any(left_out.values()):
+        return  # as nearly always
+    seen_s: defaultdict[str, list[int]] = defaultdict(list)
+    for at_s, subscription in shown:
+        for each in subscription.items.data:
+            seen_s[each.id].append(at_s)
+    for item, found in left_out.items():
+        own, seen = changes[item], Instants(seen_s[item])
+        told = Instants([*seen_s[item], *map(_AT, own)])
+        absent = [(at_s, n) for at_s, n in found if not told.any_in(at_s, n.start_s)]
         if absent:
-            is_shown = Instants(seen_s[key]).any_in(0, absent[0][0])
-            is_known = is_shown or bills.began_s(key) < absent[0][0]
-            yield key, _without(own, absent, is_known=is_known)
+            first_s, _ = absent[0]
+            is_known = seen.any_in(0, first_s) or bills.began_s(item) < first_s
+            yield item, _without(own, absent, is_known=is_known)
 
 
 class _Bills:

@@ -19,6 +19,7 @@ from connector.stripe_api.objects import Price
 
 # What is billed in full from an instant on, and the lines that show it.
 BilledInFull = tuple[int, tuple[LineItem, ...]]
+CHANGED, JOINED = "changed", "joined"  # of whatever item
 
 
 class CustomerLines:
@@ -45,8 +46,8 @@ class CustomerLines:
         return naming_lines(line for own in every for line in own)
 
     @cached_property
-    def in_full(self) -> TimeIndex[str | None, BilledInFull]:
-        """What nothing is taken off, by item; changes, of whatever item, also as None."""
+    def in_full(self) -> TimeIndex[str, BilledInFull]:
+        """What nothing is taken off, by item; of whatever item, changes and what joins."""
         every = self._by_subscription.values()
         found = (each for own in every for each in self._in_full(own))
         return TimeIndex(found, itemgetter(0), _keys)
@@ -61,6 +62,9 @@ class CustomerLines:
                 yield change.at_s, change.billed
 
 
-def _keys(found: BilledInFull) -> tuple[str | None, ...]:
-    line = found[1][0]
-    return (None, line.item) if line.proration else (line.item,)
+def _keys(found: BilledInFull) -> tuple[str, ...]:
+    lines = found[1]
+    if not lines[0].proration:
+        return (lines[0].item,)
+    kind = CHANGED if any(line.credit for line in lines) else JOINED
+    return (kind, lines[0].item)

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.model import Evidence
-from connector.mrr.discounts.customer_lines import CustomerLines
+from connector.mrr.discounts.customer_lines import CHANGED, JOINED, CustomerLines
 from connector.mrr.discounts.reduced_periods import (
     ChangeWithout,
     FullAmounts,
@@ -269,14 +269,22 @@ def _billed_without_elsewhere(
     Where another takes its place on a subscription, it may go on for the others.
     """
     named = shown.customers.naming(scope.discount.id)
-    items: set[str | None] = {line.item for line in named}
-    if coupon.percent_off is not None:  # also of items that it would reduce first
-        items.add(None)
+    kinds = (CHANGED,) if coupon.percent_off is None else (CHANGED, JOINED)
     found = shown.customers.in_full.first(
-        items,
+        {*kinds, *(line.item for line in named)},
         max([scope.last_seen_s, *map(_DISCOUNTED, named)]) + 1,
-        lambda it: all(shown.is_eligible(line, coupon) for line in it[1]),
+        lambda it: all(
+            _is_in_currency(coupon, line.currency) and shown.is_eligible(line, coupon)
+            for line in it[1]
+        ),
     )
     if found is not None:
         at_s, lines = found
         yield at_s, tuple(proof for line in lines for proof in line.evidence())
+
+
+def _is_in_currency(coupon: Coupon, currency: str) -> bool:
+    """Whether it takes anything off amounts in this currency."""
+    if coupon.percent_off is not None or coupon.currency is None:
+        return True
+    return currency in (coupon.currency, *(coupon.currency_options or ()))

@@ -82,6 +82,7 @@ def _history(member: str, company: str, things: Things, shared: Catalogue) -> Hi
         pending=_dated(things, "invoice_items"),
         events=_dated(things, "events"),
         profile=profiles.get(member),
+        former={key: own for key, own in profiles.items() if key != member},
         catalogue=shared,
     )
 

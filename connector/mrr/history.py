@@ -136,16 +136,17 @@ class History(Struct, frozen=True, kw_only=True):
     pending: tuple[InvoiceItem, ...] = ()
     events: tuple[Event, ...] = ()
     profile: Customer | None = None  # the customer itself, if a list ever showed it
+    former: Mapping[str, Customer] = field(default_factory=dict)  # ids merged into it
     catalogue: Catalogue = field(default_factory=Catalogue)
 
     @property
     def counted_as(self) -> str:
         return self.company or self.customer
 
-    @property
-    def discount(self) -> Discount | None:
-        """The customer's own."""
-        return None if self.profile is None else self.profile.discount
+    def discount_of(self, customer: str) -> Discount | None:
+        """The own one of the customer, or of the former id that is asked for."""
+        asked = self.former.get(customer, self.profile) if self.former else self.profile
+        return None if asked is None else asked.discount
 
 
 def invoices_by_subscription(history: History) -> dict[str, list[Invoice]]:

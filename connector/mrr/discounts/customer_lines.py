@@ -15,11 +15,36 @@ from connector.mrr.discounts.reduced_periods import (
 )
 from connector.mrr.discounts.time_index import TimeIndex
 from connector.mrr.evidence.line_items import LineItem
-from connector.stripe_api.objects import Price
+from connector.mrr.history import History
+from connector.stripe_api.decoding import ref
+from connector.stripe_api.objects import Price, Subscription
 
 # What is billed in full from an instant on, and the lines that show it.
 BilledInFull = tuple[int, tuple[LineItem, ...]]
 CHANGED, JOINED = "changed", "joined"  # of whatever item
+
+
+class LinesByCustomer:
+    """Those of a history, which may be of several ids that were merged."""
+
+    def __init__(
+        self, history: History, by_subscription: Mapping[str, Sequence[LineItem]]
+    ) -> None:
+        self._history, self._by_subscription = history, by_subscription
+        self._known: dict[str, CustomerLines] = {}
+
+    def of(self, now: Subscription) -> "CustomerLines":
+        """Of all subscriptions of this one's customer."""
+        customer = ref(now.customer)
+        if customer not in self._known:
+            own = {
+                key: self._by_subscription.get(key, ())
+                for key, versions in self._history.versions.items()
+                if ref(versions[-1].subscription.customer) == customer
+            }
+            prices = self._history.catalogue.prices
+            self._known[customer] = CustomerLines(own, prices)
+        return self._known[customer]
 
 
 class CustomerLines:

@@ -64,7 +64,7 @@ def applied_discounts(
         add_billed_in_order(order, invoices, line_items, coupons)
     shown_by = DiscountEvidence(
         *(versions, line_items, naming, events, prices, scopes, coupons),
-        customers=shown.lines,
+        customers=shown.lines.of(versions[-1].subscription),
         invoices=invoices,
     )
     keys = [key for key in dict.fromkeys((*order, *scopes)) if key in coupons]

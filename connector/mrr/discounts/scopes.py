@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from connector.core.errors import Unvalued
-from connector.mrr.discounts.customer_lines import CustomerLines
+from connector.mrr.discounts.customer_lines import LinesByCustomer
 from connector.mrr.evidence.line_items import LineItem, is_credit_item, is_credit_line
 from connector.mrr.evidence.subscription_lines import pending_lines
 from connector.mrr.history import History, SubscriptionVersion, versions_in
@@ -72,7 +72,7 @@ class ShownDiscounts:
         self, history: History, by_subscription: Mapping[str, Sequence[LineItem]]
     ) -> None:
         self.history = history
-        self.lines = CustomerLines(by_subscription, history.catalogue.prices)
+        self.lines = LinesByCustomer(history, by_subscription)
         self._at_large: _ById = {}
         self._of_subscriptions: defaultdict[str, _ById] = defaultdict(dict)
         self._of_items: defaultdict[str, _ById] = defaultdict(dict)
@@ -137,7 +137,7 @@ def discount_scopes(
             known = scopes.get(key, seen)
             seen_s = max(known.last_seen_s, seen.last_seen_s)
             scopes[key] = seen._replace(last_seen_s=seen_s)
-    own = shown.history.discount
+    own = shown.history.discount_of(ref(now.subscription.customer))
     if own is not None and not own.subscription:
         scopes[own.id] = DiscountScope(
             own, now.seen_s, is_customers=True, is_current=True
@@ -289,7 +289,7 @@ def unresolved(
     if not named:
         return []
     own = {seen.discount.id for each in versions for seen in _on_subscription(*each)}
-    own.add(ref(shown.history.discount))
+    own.add(ref(shown.history.discount_of(ref(now.customer))))
     unknown: dict[str, str] = {}
     for where, discount in named:
         if discount not in own and discount not in shown.ids:

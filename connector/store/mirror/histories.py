@@ -72,6 +72,11 @@ def profile(rows: Rows, customer: str) -> Customer | None:
     return None if text is None else decode(text, Customer)
 
 
+def _former(rows: Rows, ids: Sequence[str]) -> dict[str, Customer]:
+    known = ((each, profile(rows, each)) for each in ids[1:])
+    return {each: found for each, found in known if found is not None}
+
+
 def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
     """Each customer's history, oldest first, in the order in which they were given.
 
@@ -89,6 +94,7 @@ def histories(rows: Rows, shared: Catalogue) -> Iterator[History]:
                 pending=_together(rows.pending, ids, InvoiceItem),
                 events=_together(rows.events, ids, Event),
                 profile=profile(rows, customer),
+                former=_former(rows, ids),
                 catalogue=shared,
             )
 

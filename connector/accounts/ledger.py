@@ -22,14 +22,8 @@ from connector.core.errors import (
 from connector.core.invoiced import OutsideMrr
 from connector.core.language import message
 from connector.core.policy import differences
-from connector.reports.ledger import (
-    AddedAccounts,
-    Ledger,
-    LedgerPart,
-    LedgerState,
-    Missing,
-    open_ledger,
-)
+from connector.reports.ledger import Ledger, LedgerPart, open_ledger
+from connector.reports.ledger_facts import AddedAccounts, LedgerState, Missing
 from connector.store.account import ledger_account
 from connector.store.database import put_setting, setting
 from connector.store.joined.database import joined_database, room_for, sources

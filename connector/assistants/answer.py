@@ -14,7 +14,8 @@ from connector.core.text import printable
 from connector.core.windows import Window, WindowKind, name_of
 from connector.render.report.json_form import facts_json
 from connector.render.report.missing import banner, outside_sentence
-from connector.reports.ledger import Ledger, LedgerFacts, LedgerState
+from connector.reports.ledger import Ledger
+from connector.reports.ledger_facts import LedgerFacts, LedgerState
 
 NAMES = {"label", "owner"}  # what people are called
 # Stripe's ids; ``id`` is that of a proof, and of the account, which is none.

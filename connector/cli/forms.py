@@ -26,7 +26,7 @@ from connector.core.text import cells
 if TYPE_CHECKING:
     from connector.cli.shell import Shell
     from connector.render.table import Part
-    from connector.reports.ledger import LedgerFacts
+    from connector.reports.ledger_facts import LedgerFacts
     from connector.reports.model import Report
 
 FINDINGS = 3  # the exit code of what is not as it should be

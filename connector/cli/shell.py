@@ -20,7 +20,8 @@ from connector.core.language import DEFAULT, speak
 
 if TYPE_CHECKING:
     from connector.config import Config
-    from connector.reports.ledger import Ledger, LedgerFacts
+    from connector.reports.ledger import Ledger
+    from connector.reports.ledger_facts import LedgerFacts
 
 
 class Shell:

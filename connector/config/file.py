@@ -22,7 +22,8 @@ from connector.config.choices import (
     unknown_key,
 )
 from connector.config.settings import FIELDS, KEYS, Config
-from connector.core.errors import ConfigError, system_fault, toml_fault, why_unread
+from connector.config.toml_faults import toml_fault
+from connector.core.errors import ConfigError, system_fault, why_unread
 from connector.core.language import message
 
 

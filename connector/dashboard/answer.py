@@ -16,7 +16,8 @@ from connector.core.windows import Window
 from connector.dashboard.ledger_reader import LedgerReading
 from connector.dashboard.query import REPEATED, Query, WrongParameter
 from connector.reports.figures.segments import segment_kinds
-from connector.reports.ledger import Ledger, LedgerState, is_total
+from connector.reports.ledger import Ledger, is_total
+from connector.reports.ledger_facts import LedgerState
 from connector.reports.report import ReportRequest
 
 

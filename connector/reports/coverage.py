@@ -11,7 +11,8 @@ from connector.core.invoiced import InvoiceClass, OutsideMrr
 from connector.core.model import Refusal
 from connector.core.windows import Window, WindowKind, windows
 from connector.pipeline.policy_change import is_current
-from connector.reports.ledger import NOTHING_MISSING, Ledger, is_total
+from connector.reports.ledger import Ledger, is_total
+from connector.reports.ledger_facts import NOTHING_MISSING
 from connector.store.ledger import coverage, customers, unvalued
 from connector.store.mirror import event_feed, unfit_objects, walks
 

@@ -33,7 +33,7 @@ from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes
 from connector.metrics.ratios import WindowMetrics, metrics
 from connector.metrics.retention import is_same
-from connector.reports.ledger import (
+from connector.reports.ledger_facts import (
     NOTHING_MISSING,
     ONE_ACCOUNT,
     AddedAccounts,

@@ -27,7 +27,8 @@ from connector.reports.figures.windows import (
     nobody_in,
 )
 from connector.reports.first_year import first_year, first_year_of
-from connector.reports.ledger import NOTHING_MISSING, Ledger, Missing, is_total
+from connector.reports.ledger import Ledger, is_total
+from connector.reports.ledger_facts import NOTHING_MISSING, Missing
 from connector.reports.model import (
     LISTED,
     CurrencyReport,

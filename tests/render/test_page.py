@@ -15,7 +15,8 @@ from connector.core.windows import WindowKind
 from connector.metrics.benchmarks import Benchmarks
 from connector.render.page.page import to_html
 from connector.render.report.footnotes import RESTATED
-from connector.reports.ledger import Ledger, Missing
+from connector.reports.ledger import Ledger
+from connector.reports.ledger_facts import Missing
 from connector.reports.model import CurrencyReport, Report, WindowRow
 from connector.reports.page import PageContents, make_page
 from connector.reports.report import ReportRequest

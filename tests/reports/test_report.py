@@ -29,7 +29,7 @@ from connector.render.report.tables import cells, to_markdown
 from connector.render.report.terminal import report_view
 from connector.render.table import Money, shown
 from connector.render.terminal import console
-from connector.reports.ledger import Missing
+from connector.reports.ledger_facts import Missing
 from connector.reports.model import CurrencyReport, Report, WindowRow, label
 from tests.support.books import lived
 from tests.support.policies import OTHERWISE

@@ -33,7 +33,7 @@ from connector.render.page.svg import WaterfallBar, waterfall
 from connector.render.page.templating import environment, inlined, template, template_of
 from connector.render.report.footnotes import policy_sentence
 from connector.render.report.missing import banner
-from connector.reports.ledger import LedgerFacts
+from connector.reports.ledger_facts import LedgerFacts
 
 EXPLAINED_BESIDE = 20  # customers with ours beside theirs
 SHOWN = 100  # cells of each kind

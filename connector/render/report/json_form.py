@@ -21,7 +21,7 @@ from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Share
 from connector.metrics.ratios import WindowMetrics
 from connector.render.report.missing import what_is_missing
-from connector.reports.ledger import AddedAccounts, LedgerFacts, Missing
+from connector.reports.ledger_facts import AddedAccounts, LedgerFacts, Missing
 from connector.reports.model import (
     CurrencyReport,
     FirstYear,

@@ -7,7 +7,7 @@ from connector.core.invoiced import OutsideMrr, alarming
 from connector.core.language import _, day_text, grouped, listed, ngettext
 from connector.core.messages import spoken
 from connector.core.money import format_count, format_minor
-from connector.reports.ledger import LedgerFacts, Missing
+from connector.reports.ledger_facts import LedgerFacts, Missing
 
 
 def outside_sentence(outside: Iterable[OutsideMrr], locale: str) -> str | None:

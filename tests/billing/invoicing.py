@@ -29,11 +29,6 @@ def _described(item: Item, piece: Piece) -> str:
     return f"{units(item, piece.quantity)}{piece.note} (at {shown} / {every})"
 
 
-def _billed_until(item: Item) -> int:
-    """As it was last billed: an interval that no line shows is not known."""
-    return item.period_end if item.last_line is None else item.last_line.end
-
-
 class Invoicing(Store):
     def line(
         self,
@@ -310,7 +305,9 @@ class Invoicing(Store):
             item.billed_taken = [(d, Fraction(n)) for x in own for d, n in x.discounted]
             if invoice.auto_advance and any(x.amount for x in own):
                 self._note_reduced(item, own)
-            if mine or not item.price.metered:  # of usage without a line nothing tells
+            is_missed = item.removed and item.metered
+            if mine or is_missed or not item.price.metered:
+                # Of usage without a line nothing tells.
                 self.see(item, invoice.id)
         if invoice.auto_advance:  # a draft that stays one shows nothing
             taxes.note(invoice.lines, self.now)
@@ -325,6 +322,14 @@ class Invoicing(Store):
                 replaced_by(item.subscription, made, beside)
         if self.once_counts:  # they begin with what they reduce
             self.book(item.subscription)
+
+    def _paid_until(self, item: Item) -> int:
+        """As it was last billed: an interval that no line shows is not known."""
+        if item.last_line is not None:
+            return item.last_line.end
+        lines = [x for invoice in self.invoices.values() for x in invoice.lines]
+        ends = [x.end for x in lines if x.item is item and x.amount >= 0]
+        return max(ends, default=item.period_end)
 
     def renew_later(self, sub: Subscription, at: int) -> None:
         self.at(at, RENEWS, lambda: self._renew(sub))
@@ -381,7 +386,7 @@ class Invoicing(Store):
                         item.used = used[item]
                         item.used_since = item.used_since or self.now
         self.finalize_later(made)
-        missed = [i for i in sub.removed_items if _billed_until(i) <= self.now]
+        missed = [i for i in sub.removed_items if self._paid_until(i) <= self.now]
         self.note_regular(made, [*due, *missed])
         for end in {item.period_end for item in due}:
             self.renew_later(sub, end)

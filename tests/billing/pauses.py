@@ -84,14 +84,13 @@ class Pauses(Changes):
         lines = [
             x for i in self.invoices.values() if i.status in PROOF for x in i.lines
         ]
+        used = [x for x in lines if x.item is item and x.price.metered]
         lines += item.subscription.pending
         own = [x for x in lines if x.item is item and not x.price.metered]
         for since, until in item.metered:
             over = until or item.subscription.ended_at or self.now
-            is_shown = until is None or any(
-                since <= s.at < until and s.source.startswith("in_")
-                for s in item.sightings
-            )
+            is_yet = until is None and not item.removed
+            is_shown = is_yet or any(since <= x.end < over for x in used)
             billed = [x for x in own if x.amount >= 0 and x.credits is None]
             before = [x for x in billed if x.date <= since]
             if before and is_shown:

@@ -319,6 +319,13 @@ METERED_ONE_LOOK = {
         act("add", 0, 0, 2),
         act("reprice", wait_s=86_281),
     ],
+    "metered without prorations, removed, then another one moved to a week": [
+        act("come_back", 0, 7),
+        act("reprice", 8, 9),
+        act("remove", 0, 2),
+        act("reprice", 4, 4, 1),
+        act("halt", 10, 3, wait_s=2_592_000),
+    ],
     "metered in a trial of who paid, in advance for minutes a month later": [
         act("come_back"),
         act("try_again"),
@@ -382,6 +389,19 @@ METERED_EVENTS = {
 }
 
 USAGE = {
+    "calls until days after their bill, then a fee": [
+        act("come_back"),
+        act("reprice", 0, 7),
+        act("use"),
+        act("reprice", wait_s=2_601_744),
+    ],
+    "calls, a fee for two months, calls again": [
+        act("come_back", 1, 0, 1, wait_s=10_799),
+        act("reprice", 7, 7, wait_s=8_078),
+        act("use", 0, 11, wait_s=827_898),
+        act("reprice", 1, 3, wait_s=2_601_744),
+        act("reprice", 3, 7, wait_s=5_011_200),
+    ],
     "metered in a trial, in advance for an hour days after it": [
         act("come_back", 11),
         act("carry_on", 1, wait_s=2_208_046),

@@ -162,7 +162,15 @@ def _is_pause(
         for each in licensed
         if not known.issuperset({each.cycle, (last[each.item] or each).cycle})
     )
-    return bool(licensed) and (None in known or not is_moved)
+    is_used = all(_is_used(last[each.item], start_s) for each in licensed)
+    return bool(licensed) and not is_used and (None in known or not is_moved)
+
+
+def _is_used(before: BilledTime | None, until_s: int) -> bool:
+    """Whether it was metered, and the bill of what was used since was not due then."""
+    if before is None or not before.is_metered or before.cycle is None:
+        return False
+    return until_s <= later(before.end_s, *before.cycle)
 
 
 def _is_of_new_items(

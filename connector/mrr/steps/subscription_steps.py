@@ -1,9 +1,10 @@
 """A subscription's facts → the steps of its items, each valued and proved."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from connector.core.errors import Unvalued
 from connector.core.model import Evidence, ItemDiscount, ItemPricing, MrrStep, Tariff
@@ -28,6 +29,7 @@ from connector.mrr.steps.instants import instants
 from connector.mrr.steps.proofs import Proofs
 from connector.stripe_api.decoding import ref
 
+_AT = attrgetter("at_s")
 FEW_ITEMS = 8  # to look at each costs less than to know which of them are there
 LARGEST_MRR_MINOR = 10**15  # nobody pays so much, and no ledger can add up much more
 
@@ -143,7 +145,7 @@ class SubscriptionSteps:
         quantity, unit_amount_minor = state.quantity, state.unit_amount_minor
         if is_metered(price):
             line = self._facts.usage.last(item, at_s)
-            if line is None:
+            if line is None or self._had_fee_in(item, line.end_s, at_s):
                 return None
             quantity = line.quantity
             if line.price != state.price:  # another one since: usage cost what it did
@@ -157,6 +159,15 @@ class SubscriptionSteps:
         except Unvalued as error:
             self.refused.append(error)
             return None
+
+    def _had_fee_in(self, item: str, since_s: int, until_s: int) -> bool:
+        own = self._facts.changes.get(item, ())
+        times = (bisect_left(own, at_s, key=_AT) for at_s in (since_s, until_s))
+        states = (change.state for change in own[slice(*times)])
+        return any(
+            state is not None and not is_metered(self._prices.get(state.price))
+            for state in states
+        )
 
     def _discounts_at(
         self, at_s: int, rates: _Rates

@@ -157,7 +157,7 @@ def billed_until(line_items: Sequence[LineItem]) -> list[tuple[LineItem, int]]:
     """Until when each line bills, where that is any time; both in order of time.
 
     A credit bills nothing, and ends what was billed before it; not what is billed anew
-    from the same instant on.
+    from the same instant on, nor what was billed when it was over (usage).
     """
     if not any(line.credit for line in line_items):
         return [(n, n.end_s) for n in line_items if n.end_s > n.start_s]
@@ -169,7 +169,7 @@ def billed_until(line_items: Sequence[LineItem]) -> list[tuple[LineItem, int]]:
             continue
         end_s = line.end_s
         for credit in reversed(later_credits.get(line.item, ())):
-            if credit.start_s >= end_s:
+            if credit.start_s >= end_s or line.is_in_arrears:
                 break
             if (line.known_s, line.start_s) < (credit.known_s, credit.start_s):
                 end_s = credit.start_s

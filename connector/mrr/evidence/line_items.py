@@ -72,13 +72,14 @@ class LineItem(msgspec.Struct, frozen=True, gc=False):
     discount_amounts: tuple[tuple[str, int], ...] = ()  # by discount
 
     @property
-    def discounted_s(self) -> int:
-        """When the discounts were in force that it was billed with.
+    def is_in_arrears(self) -> bool:
+        """For a period that is over: usage, days before a backdated start."""
+        return self.end_s <= self.known_s and self.is_regular
 
-        For a period that is over (usage, days before a backdated start) those of the bill.
-        """
-        is_in_arrears = self.end_s <= self.known_s and self.is_regular
-        return self.known_s if is_in_arrears else self.start_s
+    @property
+    def discounted_s(self) -> int:
+        """When the discounts were in force that it was billed with."""
+        return self.known_s if self.is_in_arrears else self.start_s
 
     def evidence(self) -> tuple[Evidence, ...]:
         """The line and its invoice, or the pending item."""

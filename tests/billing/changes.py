@@ -251,6 +251,15 @@ class Changes(Invoicing):
                 ends.append(min([line.end, *back]))
         return max(ends)
 
+    def _is_used_alone(self, sub: Subscription) -> bool:
+        """Whether all has been metered since what was billed in advance ran out."""
+        covered = self.billed_until(sub)
+        return all(
+            item.price.metered
+            and all(since <= covered for since, _ in item.metered[-1:])
+            for item in sub.items
+        )
+
     def see_unbilled(self, sub: Subscription) -> None:
         """That nothing was billed since then shows that nothing counted."""
         covered = self.billed_until(sub)
@@ -305,8 +314,7 @@ class Changes(Invoicing):
         self._note_metered(item, price)
         if item.price.metered and not price.metered:
             self._bill_usage(item)
-            nothing_paid = all(each.price.metered for each in sub.items)
-            if nothing_paid and proration != NONE and sub.status in COUNTS:
+            if proration != NONE and sub.status in COUNTS and self._is_used_alone(sub):
                 self.see_unbilled(sub)
         if price.metered:  # nothing was billed for it in advance
             item.billed_net, item.billed_taken, item.last_line = 0, [], None

@@ -324,6 +324,12 @@ METERED_ONE_LOOK = {
         act("add", 0, 0, 2),
         act("reprice", wait_s=86_281),
     ],
+    "a year without prorations, credited a month later, metered for two minutes": [
+        act("come_back"),
+        act("reprice", 8, 3, wait_s=240),
+        act("reprice", 0, 6, wait_s=2_591_641),
+        act("reprice"),
+    ],
     "metered without prorations, removed, then another one moved to a week": [
         act("come_back", 0, 7),
         act("reprice", 8, 9),

@@ -258,11 +258,13 @@ class Changes(Invoicing):
             for item in sub.all_items:
                 item.sightings.append(Sighting(covered, "unbilled"))
 
-    def _take_back(self, item: Item, proration: str) -> None:
+    def _take_back(self, item: Item, proration: str) -> bool:
         """Credit what the item was billed; nothing where nothing ever was."""
-        was_billed = item.last_line is not None or item.billed_net
-        if was_billed and self._prorates(item, proration):
+        was_billed = item.last_line is not None or bool(item.billed_net)
+        is_credited = was_billed and self._prorates(item, proration)
+        if is_credited:
             item.subscription.pending.append(self.credit(item))
+        return is_credited
 
     def _note_metered(self, item: Item, price: Price) -> None:
         if price.metered and not item.price.metered:
@@ -299,7 +301,7 @@ class Changes(Invoicing):
         sub, switched = item.subscription, price.cycle != item.price.cycle
         if (price, quantity) == (item.price, item.quantity):
             return
-        self._take_back(item, proration)
+        is_credited = self._take_back(item, proration)
         self._note_metered(item, price)
         if item.price.metered and not price.metered:
             self._bill_usage(item)
@@ -308,6 +310,8 @@ class Changes(Invoicing):
                 self.see_unbilled(sub)
         if price.metered:  # nothing was billed for it in advance
             item.billed_net, item.billed_taken, item.last_line = 0, [], None
+            if is_credited:  # nor did anything reduce it that was not taken back
+                item.reduced = []
         item.price, item.quantity = price, quantity
         if switched:
             item.period_start, item.period_end = period_at(

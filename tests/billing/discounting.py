@@ -123,7 +123,7 @@ def replaced_by(
 ) -> None:
     """Of what is over, nothing counts on where the next discount is given in its place.
 
-    Those ``beside`` it reduced the same line.
+    Those ``beside`` it reduced the same line; what ran when it was given stood beside it.
     """
     held = [d for holder in sub.holders for d in holder.discounts]
     held += beside
@@ -135,6 +135,7 @@ def replaced_by(
             for each in sub.given
             if each.subscription_item == where
             and each.start < made.start
+            and not each.runs(made.start)
             and not any(each is one for one in held)
         ],
     )

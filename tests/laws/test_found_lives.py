@@ -159,6 +159,11 @@ TAXED_ONE_LOOK = {
 }
 
 EVENTS = {
+    "free for a year beside a month, and 20% once given before that ran out": [
+        act("come_back", 0, 3, 3),
+        act("reprice"),
+        act("discount", 2, wait_s=2_505_480),
+    ],
     "cents, billed for the hours that an agreed end leaves of the month": [
         act("come_back"),
         act("add", 0, 7, wait_s=360),
@@ -363,6 +368,12 @@ METERED_ONE_LOOK = {
 }
 
 METERED_EVENTS = {
+    "free for a year, taken back for usage, at a monthly fee when the coupon is over": [
+        act("come_back", 2, 0, 3),
+        act("reprice", 0, 6),
+        act("use", wait_s=2_791_677),
+        act("reprice", 2, wait_s=2_305_803),
+    ],
     "added for a year for nothing, and removed before its bill without prorations": [
         act("come_back"),
         act("come_back", 0, 0, 3),

@@ -206,7 +206,7 @@ class Lived:
             price = self._like(item.price, act.two)
         if sub.status in ("trialing", "unpaid") and price.cycle != item.price.cycle:
             return  # the engine does not play it
-        proration = PRORATIONS[act.one % 3]
+        proration = self._prorated(item, price, act)
         billed_until = self.account.billed_until(sub, waiting=False)
         if not self.is_watched and billed_until < item.period_end:
             # To and fro without a bill leaves time unbilled, as a pause does; also where
@@ -215,6 +215,9 @@ class Lived:
         self.account.change_price(
             item, price, quantity=1 + act.three % 3, proration=proration
         )
+
+    def _prorated(self, _item: Item, _price: Price, act: Act) -> str:
+        return PRORATIONS[act.one % 3]
 
     def resize(self, sub: Subscription, act: Act) -> None:
         self.account.change_quantity(

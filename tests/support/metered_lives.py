@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from tests.billing.catalogue import Price
-from tests.billing.state import Subscription
+from tests.billing.state import Item, Subscription
 from tests.support.lives import (
     EVENTFUL,
     MODES,
@@ -62,6 +62,16 @@ class MeteredLived(Lived):
         item = self._item(sub, act)
         if item.price.metered and sub.status != "paused":
             self.account.report_usage(item, 50 * (1 + act.two))
+
+    def _prorated(self, item: Item, price: Price, act: Act) -> str:
+        """Unwatched, a fee of another interval is billed at once after usage.
+
+        Moved again before it was billed, nothing would show it: no credit takes it back.
+        """
+        is_begun = item.price.metered and not price.metered
+        if is_begun and item.price.cycle != price.cycle and not self.is_watched:
+            return "always_invoice"
+        return super()._prorated(item, price, act)
 
     def remove(self, sub: Subscription, act: Act) -> None:
         """Unwatched, not what had a fee and is metered now, where an item is newer.

@@ -922,9 +922,6 @@ COMMANDS: Mapping[str, Provoked] = {
     "movements backwards": lambda: with_ledger(
         "movements", "--from", "2024-05-01", "--to", "2024-02-01"
     ),
-    "movements of a name that is empty": lambda: with_ledger(
-        "movements", "--customer", ""
-    ),
     "explain nobody": lambda: with_ledger("explain", "Babbage"),
     "explain one of several": lambda: with_ledger("explain", "Ada"),
     "explain nothing": lambda: with_ledger("explain"),

@@ -74,6 +74,15 @@ class ReadParam(click.ParamType[T]):
             self.fail(said, param, ctx)
 
 
+def _named(text: str) -> str:
+    if not text.strip():  # of a shell's variable that is not set
+        raise ValueError(text)
+    return text
+
+
+CUSTOMER = ReadParam("ID", _named, message("a customer"), "cus_123")
+
+
 MONTH = ReadParam("YYYY-MM", parse_month, message("a month"), "2026-03")
 
 

@@ -82,11 +82,11 @@ def evidence_kind_said(kind: str) -> str:
 
 
 def retraction_said(text: str, currency: str, locale: str) -> str:
-    """Why a movement was taken back: ``now from 5000 to 9000``, in minor units."""
+    """Why a movement was taken back: ``now from 5000 to 9000``, as money is written."""
     if text in _RETRACTED:
         return _(text)
     found = _NOW.fullmatch(text)
-    if language() == "en" or found is None:
+    if found is None:
         return text
     before, after = (format_minor(int(n), currency, locale) for n in found.groups())
     return _("now from {before} to {after}").format(before=before, after=after)

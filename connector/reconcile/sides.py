@@ -24,6 +24,7 @@ from connector.reconcile.sources import (
     span_of,
 )
 from connector.reports.ledger import Ledger
+from connector.reports.movements import find_counted
 from connector.store.external_figures import ExternalFigures
 from connector.store.ledger import mrr_changes
 
@@ -97,11 +98,12 @@ def sides_of(
     grain, notes = _grain(ledger, kind, files, asked)
     main = (ledger.currencies() or ["usd"])[0]
     raw = CellReading(kind, [], _ages(files), main)
-    unscaled = Sides(ledger, files, figures, grain, raw, asked.customer, {})
+    unscaled = Sides(ledger, files, figures, grain, raw, None, {})
     notes += [note for each in files for note in each.notes]
     if any(each.is_named for each in files):
         notes += called_by_id(ledger, figures)
     figures.put_in_order(as_parts=kind == FileKind.CHANGES)
+    unscaled = unscaled._replace(customer=_customer(ledger, figures, asked.customer))
     sums, unknown = _sums(unscaled)
     notes = [unknown, *notes] if unknown else notes
     scales = _units(files, sums, as_parts=kind == FileKind.CHANGES)
@@ -110,6 +112,15 @@ def sides_of(
         rates |= own.rates(scale)
     reading = raw._replace(scales=scales)
     return unscaled._replace(reading=reading, rates=rates), notes
+
+
+def _customer(
+    ledger: Ledger, figures: ExternalFigures, asked: str | None
+) -> str | None:
+    """Whom the files have or the ledger counts; ``NothingFound`` where neither does."""
+    if asked is None or figures.has(asked):
+        return asked
+    return find_counted(ledger.connection, asked).id
 
 
 def _grain(

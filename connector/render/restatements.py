@@ -11,7 +11,7 @@ from connector.core.model import Movement
 from connector.core.money import format_minor
 from connector.core.policy import differences
 from connector.core.windows import name_of
-from connector.mrr.stored_words import retraction_said
+from connector.mrr.stored_words import evidence_kind_said, retraction_said
 from connector.render.closed_months import how_it_stands, withdrawn_sentence
 from connector.render.csv_table import csv_text
 from connector.render.movements import as_json, causes_text
@@ -125,7 +125,7 @@ def _run_parts(
         figure(_("Was booked"), lambda line: _side(line.was, locale)),
         figure(_("Is booked"), lambda line: _side(line.now, locale)),
         figure(_("Change"), change),
-        Column(_("Because of"), lambda line: _because(line, locale)),
+        Column(_("Because of"), lambda line: because(line, locale)),
     )
 
 
@@ -145,12 +145,12 @@ def run_words(cause: str) -> str:
     return _(cause) if cause in RUNS else cause
 
 
-def _because(line: RestatementLine, locale: str = "en_US") -> str:
+def because(line: RestatementLine, locale: str = "en_US") -> str:
     """The components' causes and what shows them; of what is gone, why."""
     if line.now is None:
         return retraction_said(line.reason, line.currency, locale)
     proof = line.now.components[0].evidence[:1]
-    shown = "".join(f" ({each.kind} {each.id})" for each in proof)
+    shown = "".join(f" ({evidence_kind_said(each.kind)} {each.id})" for each in proof)
     return f"{causes_text(line.now)}{shown}"
 
 
@@ -210,7 +210,7 @@ def restated_csv(found: Restatements) -> str:
                 for side in (line.was, line.now)
             ),
             Money(line.amount_minor, line.currency),
-            *(utc(line.run.started_at), line.run.cause, _because(line)),
+            *(utc(line.run.started_at), line.run.cause, because(line)),
             each.closing.despite,
         )
         for each in found.windows

@@ -19,7 +19,8 @@ from connector.core.losses import Cancellation, Loss, LossReason, LossShare
 from connector.core.model import Cause, Evidence, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind, ending_with
 from connector.metrics.churn import FeedbackSum, LossSums, returned
-from connector.reports.figures.windows import figures_of_some, nobody_in
+from connector.reports.figures.asked_books import nobody_in
+from connector.reports.figures.windows import figures_of_some
 from connector.reports.ledger import Ledger, is_total
 from connector.reports.losses import TOGETHER, found_in, loss_table, losses
 from connector.store.ledger import customers
@@ -123,7 +124,7 @@ def churn_reports(ledger: Ledger, asked: ChurnRequest = DEFAULT) -> ChurnReports
     codes, window = _asked(ledger, asked)
     found = tuple(churn_report(ledger, code, window, asked) for code in codes)
     if asked.only and not any(_has_anybody(each.measured) for each in found):
-        raise nobody_in(asked.only)
+        raise nobody_in(ledger, asked.only, asked.currency, [window], asked.as_of)
     return ChurnReports(currencies=found, by=asked.by, only=asked.only)
 
 

@@ -11,9 +11,8 @@ from connector.core.errors import NothingFound
 from connector.core.model import CustomerName, Movement, MovementKind, SegmentValue
 from connector.core.windows import Window, WindowKind
 from connector.metrics.currency_total import movement_in_one, with_balance
-from connector.reports.figures.asked_books import books_of
+from connector.reports.figures.asked_books import books_of, nobody_in
 from connector.reports.figures.currency_total import CurrencyTotal
-from connector.reports.figures.windows import nobody_in
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.store.ledger import customers, queries, rollups
 from connector.store.ledger.queries import EVERYTHING, Wanted
@@ -69,7 +68,7 @@ def wanted_members(
             keys = books_of(ledger, own, wanted.as_of).members(span, only)
             found += [f"{code} {key}" for key in keys]
     if not found:
-        raise nobody_in(only)
+        raise nobody_in(ledger, only, wanted.currency, [span], wanted.as_of)
     return frozenset(found)
 
 
@@ -85,7 +84,10 @@ class SegmentMovements(NamedTuple):
 def sum_movements(
     ledger: Ledger, by: str, wanted: Wanted, only: Sequence[SegmentValue] = ()
 ) -> list[SegmentMovements]:
-    """The sums of the movements wanted, by currency and segment."""
+    """The sums of the movements wanted, by currency and segment.
+
+    ``NothingFound`` where nobody has the segments of ``only``.
+    """
     _check(ledger, wanted)
     connection, span = ledger.connection, _span(wanted.start, wanted.end)
     customer, found = _key_of(connection, wanted.customer), list[SegmentMovements]()
@@ -97,6 +99,8 @@ def sum_movements(
             books = books_of(ledger, code, wanted.as_of)
             moved = books.moved_by_segment(span, by, customer, only)
             found += _sums_of(books.currency, moved, wanted)
+    if only and not found:
+        wanted_members(ledger, wanted, only)  # raises where nobody is meant at all
     return found
 
 

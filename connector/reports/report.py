@@ -18,13 +18,13 @@ from connector.metrics.churn import LossSums
 from connector.metrics.contributions import Causes
 from connector.reports.annual import annual
 from connector.reports.benchmarks import assessed, benchmarks
+from connector.reports.figures.asked_books import nobody_in
 from connector.reports.figures.currency_total import CurrencyTotal
 from connector.reports.figures.segments import cut_in
 from connector.reports.figures.total_report import total_report
 from connector.reports.figures.windows import (
     figures_by_segment,
     figures_of_some,
-    nobody_in,
 )
 from connector.reports.first_year import first_year, first_year_of
 from connector.reports.ledger import Ledger, is_total
@@ -116,7 +116,7 @@ def make_report(ledger: Ledger, asked: ReportRequest = DEFAULT) -> Report:
         begins_at=ledger.begins_at(as_of),
     )
     if asked.only and parts and not any(map(_has_any, report.parts)):
-        raise nobody_in(asked.only)
+        raise nobody_in(ledger, asked.only, asked.currency, wanted, as_of)
     return annual(report) if asked.arr else report
 
 

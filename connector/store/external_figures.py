@@ -147,6 +147,10 @@ class ExternalFigures:
         self.connection.execute("DROP TABLE lines")
         self.connection.execute("COMMIT")
 
+    def has(self, customer: str) -> bool:
+        query = "SELECT 1 FROM figures WHERE customer = ? LIMIT 1"
+        return self.connection.execute(query, [customer]).fetchone() is not None
+
     def by_customer(self) -> Iterator[tuple[str, list[ExternalFigure]]]:
         """Every customer's figures, by the customers' ids, then currency and day."""
         rows = map(_figure, self.connection.execute(_IN_ORDER))

@@ -96,6 +96,43 @@ def test_a_preset_asked_for_and_one_customer(workdir: Workdir) -> None:
     assert {cell["customer"] for cell in alone["cells"]} == {customer}
 
 
+def test_a_customer_of_neither_side_is_an_error(workdir: Workdir) -> None:
+    ran = workdir.call("reconcile", NAME, "--customer", "cus_nope")
+    assert (ran.code, ran.out) == (1, "")
+    assert "no customer 'cus_nope' in the ledger" in ran.err
+
+
+def test_a_customer_of_the_file_alone_is_told(workdir: Workdir) -> None:
+    assert workdir.call("export", "--what", "mrr", "-o", "ours.csv").code == 0
+    path = workdir.folder / "ours.csv"
+    text = path.read_text(encoding="utf-8")
+    head, first, *_rest = text.splitlines()
+    named = dict(zip(head.split(","), first.split(","), strict=True))
+    path.write_text(text + first.replace(named["customer"], "cus_nope") + "\n")
+    ran = workdir.call("reconcile", "ours.csv", "--customer", "cus_nope")
+    assert ran.code in (0, 3)
+    assert "1 differs" in ran.out or "1 differ" in ran.out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(["movements", "--customer"], ["reconcile", NAME, "--customer"], ["explain"]),
+        *(["note", "2026-03", "so", "--customer"], ["recompute", "--customer"]),
+        ["forget"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_nobody_s(
+    workdir: Workdir, words: list[str], name: str
+) -> None:
+    """Of a shell's variable that is not set: not everybody's, and not any one's."""
+    ran = workdir.call(*words, name)
+    assert (ran.code, ran.out) == (2, "")
+    assert f"{name!r} is not a customer; write it as cus_123" in ran.err
+
+
 def test_our_own_export_is_another_tools_file(workdir: Workdir) -> None:
     words = ["export", "--what", "mrr", "--format", "csv", "-o", "ours.csv"]
     assert workdir.call(*words).code == 0

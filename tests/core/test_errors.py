@@ -484,6 +484,13 @@ def of_an_owner(*words: str) -> None:
     with_ledger(*words)
 
 
+def in_what_others_pay() -> None:
+    with_ledger("movements", "--format", "csv")
+    with closing(open_database(Path("stripe-nrr.db"))) as connection:
+        post(connection, lived("cus_3", "70", "eur"))
+    command("movements", "--segment", "currency=EUR", "--currency", "usd")
+
+
 def in_total_by_page() -> None:
     rates = "date,currency,rate\n2024-02-01,usd,1.1\n"
     Path("rates.csv").write_text(rates, encoding="utf-8")
@@ -1023,6 +1030,7 @@ COMMANDS: Mapping[str, Provoked] = {
     "a page beyond the last": lambda: page("/window?page=2"),
     "a segment of nothing": lambda: page("/?segment=US"),
     "two segments of one kind": lambda: page("/?segment=country=US&segment=country=DE"),
+    "a segment in a currency that it does not pay in": in_what_others_pay,
     "a segment that nobody is in": lambda: page("/?by=country&segment=US"),
     "a window's segment of nothing": lambda: page("/window?segment=US"),
     "a window's segment that nobody is in": lambda: page(

@@ -380,3 +380,17 @@ def test_a_gap_to_another_tool_is_explained_as_by_the_command(
     by_command = told(demo, site.page(path), "--format", "json").json
     assert found == {name: by_command[name] for name in found}
     assert money(found["gap_minor"], signed=True) in site.page(path).text
+
+
+def test_who_is_at_risk_in_the_total_is_shown_with_what_moved_last(
+    total_folder: Path,
+) -> None:
+    with site_of(total_folder) as site:
+        [outlook] = site.get("/at-risk.json?currency=total").json()["currencies"]
+        page = site.get("/at-risk?currency=total").text
+    assert outlook["customers"]
+    for each in outlook["customers"]:
+        assert each["last_movement"] is not None
+    assert (
+        money(outlook["customers"][0]["last_movement"]["amount_minor"], "eur") in page
+    )

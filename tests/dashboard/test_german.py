@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import Workdir
 from tests.support.site import Site, site_of
 
 PAGES = (
@@ -52,3 +53,22 @@ def test_a_page_is_in_german(german: Site, path: str) -> None:
 def test_figures_for_programs_speak_no_language(german: Site, site: Site) -> None:
     for path in ("/window.json", "/at-risk.csv", "/churn.json"):
         assert german.get(path).text == site.get(path).text
+
+
+def test_why_a_closed_month_changed_is_told_as_by_the_command(copied: Workdir) -> None:
+    """In English and in German, with the cause of the run; no amount in minor units."""
+    assert copied.call("close", "2026-10").code == 0
+    rules = 'timezone = "Europe/Berlin"\n[policy]\nonce_coupon = "subtracted"\n'
+    copied.configure(rules)
+    assert copied.call("recompute").code == 0
+    with site_of(copied.folder) as site:
+        english = shown(site.get("/restatements").text)
+    assert "UTC: policy change" in english
+    copied.configure(f'{rules}[reporting]\nlanguage = "de"\n')
+    with site_of(copied.folder) as site:
+        german = shown(site.get("/restatements").text)
+    assert "UTC: Änderung des Regelwerks" in german
+    for page, because in ((english, "start (subscription"), (german, "Beginn (")):
+        assert because in page
+        assert not re.search(r"now from|policy change: ", page)
+    assert "policy change" not in german

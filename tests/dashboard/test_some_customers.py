@@ -116,6 +116,47 @@ def test_nobody_in_a_segment_is_said(site: Site, demo: Workdir) -> None:
         assert demo.call(name, "--segment", "plan=nobody").code != 0
 
 
+IN_DOLLARS = ("--segment", "country=DE", "--currency", "usd")
+WITH_SEGMENTS = (
+    *(["report"], ["at-risk"], ["churn"], ["report", "--by", "plan"]),
+    *(["explain", "--window", "2026-Q1"], ["movements"], ["movements", "--by", "plan"]),
+)
+
+
+@pytest.mark.parametrize("words", WITH_SEGMENTS, ids=" ".join)
+def test_a_segment_that_pays_in_another_currency_is_not_nobody(
+    demo: Workdir, words: list[str]
+) -> None:
+    ran = demo.call(*words, *IN_DOLLARS)
+    assert ran.code == 1
+    assert "nobody of the segment country=DE pays in usd" in ran.err
+    [option] = re.findall(r"fix: ask for what they pay in: (.+)", ran.err)
+    assert option == "--currency eur"
+    again = demo.call(*words, *IN_DOLLARS[:2], *shlex.split(option))
+    assert (again.code, again.err) == (0, "")
+
+
+@pytest.mark.parametrize("words", WITH_SEGMENTS, ids=" ".join)
+def test_what_names_the_segments_runs_as_it_is_written(
+    demo: Workdir, words: list[str]
+) -> None:
+    for only in (["country=XX"], ["country=XX", "plan=nobody"], ["cohort=2031-01"]):
+        asked = [word for each in only for word in ("--segment", each)]
+        ran = demo.call(*words, *asked, "--currency", "usd")
+        assert ran.code == 1
+        assert "nobody is in the segment" in ran.err
+        [command] = re.findall(r"`stripe-nrr (.+)`", ran.err)
+        assert demo.call(*shlex.split(command)).code == 0
+
+
+def test_a_page_says_in_what_a_segment_pays(site: Site) -> None:
+    for path in ("/?", "/?by=country&", "/churn?", "/at-risk?", "/movements?"):
+        response = site.get(f"{path}{GERMAN}&currency=usd")
+        assert response.status_code == 404
+        assert "nobody of the segment country=DE pays in usd" in response.text
+        assert "--currency eur" in response.text
+
+
 # All customers of Germany pay in euros; most others pay in dollars.
 GERMAN = "segment=country=DE"
 OF_GERMANS = (

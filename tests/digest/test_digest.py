@@ -14,6 +14,7 @@ import pytest
 
 from connector.config import Config
 from connector.core.dates import add_months
+from connector.core.language import speaking
 from connector.digest import forms
 from connector.digest.news import Digest, make_digest
 from connector.reports.ledger import Ledger
@@ -132,6 +133,38 @@ def test_what_a_run_books_after_a_digest_is_told_by_the_next(
     [line] = told(db, noon(day)).moved
     assert (line.customer, line.day, line.amount_minor) == ("cus_1", day, -1_000)
     assert not told(db, noon(day)).has_news
+
+
+@pytest.mark.parametrize(
+    ("language", "locale", "said"),
+    [
+        ("en", "en_US", "booked by a policy change, now from $0.00 to $5.00"),
+        (
+            "de",
+            "de_DE",
+            "jetzt von 0,00\N{NO-BREAK SPACE}$ auf 5,00\N{NO-BREAK SPACE}$",
+        ),
+    ],
+)
+def test_what_a_closed_month_s_movement_became_is_told_in_its_currency(
+    db: sqlite3.Connection, language: str, locale: str, said: str
+) -> None:
+    book(db, {"cus_1": {FIRST: 1_000}}, noon(FIRST))
+    close(db, FIRST, {}, noon(date(2025, 2, 2)))
+    at = noon(date(2025, 2, 3))
+    told(db, at)
+    post(db, moved("cus_1", {FIRST: 500}), at=at, cause="policy change")
+    found = told(db, at)
+    with speaking(language):
+        told_in = [
+            forms.to_text(found, locale),
+            forms.to_markdown(found, locale).replace("\\$", "$"),
+            forms.to_html(found, locale),
+            json.loads(forms.to_slack(found, locale))["blocks"][-1]["text"]["text"],
+        ]
+    for text in told_in:
+        assert said in text
+        assert "500" not in text
 
 
 def test_what_came_and_went_between_two_digests_is_nothing(

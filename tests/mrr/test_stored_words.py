@@ -68,12 +68,14 @@ def test_a_proof_is_told_in_german(stored: str, german: str) -> None:
     assert proof_said(stored, "usd", "de_DE") == stored
 
 
-def test_why_a_movement_was_taken_back_is_told_in_german() -> None:
+def test_why_a_movement_was_taken_back_is_told_in_amounts_of_its_currency() -> None:
     told = ["now from 5000 to 9000", "no evidence for it any more", "haste"]
     with speaking("de"):
         found = [plain(retraction_said(x, "usd", "de_DE")) for x in told]
     assert found == ["jetzt von 50,00 $ auf 90,00 $", "kein Beleg mehr dafür", "haste"]
-    assert [retraction_said(x, "usd", "de_DE") for x in told] == told
+    found = [retraction_said(x, "eur", "en_US") for x in told]
+    assert found == ["now from €50.00 to €90.00", *told[1:]]
+    assert retraction_said(told[0], "jpy", "en_US") == "now from ¥5,000 to ¥9,000"
 
 
 AMOUNTS = st.decimals("0", "99999.5", places=1, allow_nan=False)

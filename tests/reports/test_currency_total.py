@@ -1,5 +1,7 @@
 """The total in a reporting currency is a report like the others: one result in all."""
 
+import csv
+import io
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -13,10 +15,11 @@ from connector import config
 from connector.config import Config
 from connector.core.errors import ConfigError
 from connector.core.figures import Retention
-from connector.core.model import NONE, SEGMENTS
+from connector.core.model import NONE, SEGMENTS, Cause, MovementKind
 from connector.core.windows import Window, WindowKind, windows
 from connector.metrics.contributions import Ratio
 from connector.metrics.published_formulas import FormulaMetric
+from connector.render.at_risk import to_csv
 from connector.reports import (
     Ledger,
     ReportRequest,
@@ -30,8 +33,10 @@ from connector.reports import (
 )
 from connector.reports.explained.window import WindowRequest
 from connector.reports.model import CurrencyReport
+from connector.reports.risks.at_risk import at_risk_lines
 from connector.store.database import transaction
 from connector.store.ledger import queries
+from connector.store.ledger.losses import LastMovement
 from connector.store.opening import open_database
 from tests.store.test_ledger import Books, books, written
 from tests.support import folders
@@ -402,6 +407,36 @@ def test_at_risk_goes_on_from_the_running_window_of_the_total(
         assert report.total is not None
         assert outlook.so_far.retention == report.total.rows[-1].measured.retention
         assert outlook.currency == "eur"
+
+
+def test_who_is_at_risk_in_the_total_has_what_moved_last_there(
+    constant: Config,
+) -> None:
+    """In euros, of all that was booked on the day: −$30 and +€10 are −€35 at 1.50."""
+    with empty_ledger() as db:
+        post(
+            db,
+            [
+                *lived("cus_1", "5000 . . . . . . . 4000", "eur"),
+                *lived("cus_2", "6000 . . . . . . . 3000", "usd"),
+                *lived("cus_3", "1000 . . . . . . . 2000", "eur"),
+                *lived("cus_3", "6000 . . . . . . . 3000", "usd"),
+            ],
+        )
+        ledger = Ledger(db, constant, datetime(2024, 10, 30, 12, tzinfo=UTC))
+        [outlook] = at_risk_reports(ledger, "total").currencies
+        told = {each.customer: each.last for each in outlook.customers}
+        day = date(2024, 9, 15)
+        amounts = {"cus_1": -1_000, "cus_2": -4_500, "cus_3": -3_500}
+        assert told == {
+            who: LastMovement(day, MovementKind.CONTRACTION, minor, Cause.QUANTITY)
+            for who, minor in amounts.items()
+        }
+        text = to_csv(at_risk_lines(ledger, "total")[1]).text()
+        [_, *rows] = csv.reader(io.StringIO(text))
+        assert {row[2]: row[-3:] for row in rows}["cus_2"] == [
+            *("2024-09-15", "contraction", "-45.00"),
+        ]
 
 
 def test_a_total_of_one_currency_is_that_currency(constant: Config) -> None:

@@ -33,7 +33,7 @@ from connector.render.report.footnotes import OF_COMPANIES, ONLY
 from connector.render.report.json_form import to_json
 from connector.render.report.segment_names import only_words
 from connector.reports.benchmarks import benchmarks
-from connector.reports.figures.windows import nobody_in
+from connector.reports.figures.asked_books import nobody_in
 from connector.reports.model import CurrencyReport, Report, judged_goals, metrics_of
 from connector.reports.report import ReportRequest, make_report
 from connector.store.ledger import queries
@@ -173,7 +173,10 @@ def _judged_view(
         return view(part, part.rows, published, "MRR", only, goals)
     named = {each.name for row in part.rows for each in row.segments}
     if own.value not in named:
-        raise nobody_in(asked.only)
+        windows = [row.measured.window for row in part.rows]
+        raise nobody_in(
+            asked.ledger, asked.only, asked.currency(), windows, asked.as_of
+        )
     return view(part, of_segment(part.rows, own.value), published, "MRR", only)
 
 

@@ -49,6 +49,7 @@ from connector.render.report.reasons import (
 )
 from connector.render.report.segment_names import segment_name
 from connector.render.report.tables import cells, format_times, headings
+from connector.render.restatements import because, run_words
 from connector.render.risk_words import last_moved, renewal, why
 from connector.render.table import Table, shown
 from connector.reports.model import label, metrics_of, opening_note
@@ -134,7 +135,16 @@ _NAMED = (
     *(asides, band_range, bare, cause_tables, causes, cells, committed_table),
     *(headings, headline_ratio, label, note_line, nothing_to_retain, opening_note),
     *(origin, outside_table, printable, proofs, reached, reason_words, renewal),
-    *(risk_table, says, scheduled_table, segment_name, segment_rows, shade, share),
+    *(
+        risk_table,
+        run_words,
+        says,
+        scheduled_table,
+        segment_name,
+        segment_rows,
+        shade,
+        share,
+    ),
     *(table_day, unread, why, window_rows, churn.span_text, how_shown),
     words,
 )
@@ -155,6 +165,7 @@ _CALLED: Mapping[str, Callable[..., Any]] = {
 _WITH_AMOUNTS: Mapping[str, Callable[..., Any]] = {
     "arithmetic": arithmetic_said,
     "banner": banner,
+    "because": because,
     "churn_lead": churn.lead,
     "last_moved": last_moved,
     "money": money,

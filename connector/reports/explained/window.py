@@ -15,9 +15,8 @@ from connector.core.windows import Window, WindowKind
 from connector.metrics.contributions import Contribution, Ratio, between, in_minor_of
 from connector.metrics.currency_total import retention_in_minor
 from connector.metrics.retention import retention
-from connector.reports.figures.asked_books import books_asked
+from connector.reports.figures.asked_books import books_asked, nobody_in
 from connector.reports.figures.currency_books import CurrencyBooks
-from connector.reports.figures.windows import nobody_in
 from connector.reports.ledger import Ledger
 from connector.store.ledger import customers
 
@@ -108,7 +107,7 @@ def window_contributions(
     found = [_contributions(each, asked) for each in books]
     is_empty = not any(each.kept.customers for each in found)
     if only and is_empty and not any(each.members(window, only) for each in books):
-        raise nobody_in(only)
+        raise nobody_in(ledger, only, asked.currency, [window], as_of)
     return found
 
 

@@ -10,7 +10,6 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from connector.core.dates import YEARS, add_months
-from connector.core.errors import NothingFound
 from connector.core.figures import RollupDelta, WindowFigures
 from connector.core.model import EVERYBODY, SegmentValue
 from connector.core.windows import Window, ending_with
@@ -144,13 +143,6 @@ def members_at_opening(
         for (customer, minor), name in zip(opening.items(), names, strict=True)
         if name != OUTSIDE
     }
-
-
-def nobody_in(only: Sequence[SegmentValue]) -> NothingFound:
-    return NothingFound(
-        f"nobody is in the segment {', '.join(map(str, only))}",
-        fix="`stripe-nrr report --by` names the segments that there are",
-    )
 
 
 def eve(day: date) -> date:

@@ -7,8 +7,7 @@ from connector.core.errors import NothingFound, UsageFault
 from connector.core.model import SegmentValue
 from connector.core.windows import Window, WindowKind
 from connector.metrics.currency_total import Conversion, in_minor
-from connector.reports.figures.asked_books import books_of
-from connector.reports.figures.windows import nobody_in
+from connector.reports.figures.asked_books import books_of, nobody_in
 from connector.reports.ledger import TOTAL, Ledger, is_total
 from connector.reports.risks.currency import CurrencyRisks, currency_risks, risks_in_one
 from connector.reports.risks.future import (
@@ -126,7 +125,8 @@ def _books(
         else:
             books.append(currency_risks(ledger, code, known.today, coming, own))
     if only and not any(book.mrr for book in books):
-        raise nobody_in(only)
+        named = currency if owner is None else None  # others pay in another
+        raise nobody_in(ledger, only, named, [_now(known.today)])
     return books, future, owners
 
 
@@ -140,10 +140,14 @@ def _own(
     """The customers of an owner and of segments alone; None: everybody."""
     if not only:
         return theirs
-    tomorrow = today + timedelta(days=1)
-    now = Window(WindowKind.MONTH, tomorrow, tomorrow + timedelta(days=1))
-    own = books_of(ledger, currency).members_at_opening(now, only)
+    own = books_of(ledger, currency).members_at_opening(_now(today), only)
     return own if theirs is None else own & theirs
+
+
+def _now(today: date) -> Window:
+    """Who pays at its opening pays at the end of today."""
+    tomorrow = today + timedelta(days=1)
+    return Window(WindowKind.MONTH, tomorrow, tomorrow + timedelta(days=1))
 
 
 def _owners(ledger: Ledger) -> dict[int, str] | None:

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from connector.core.dates import add_months
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 class CurrencyRisks(NamedTuple):
     """A currency's ledger on a day, in units of ``scale``, and what is ``ahead`` of it.
 
-    ``so_far`` is measured without what is ahead, ``committed`` with it.
+    ``so_far`` is measured without what is ahead, ``committed`` with it. ``units`` are
+    those of each currency's minor unit, in a total.
     """
 
     currency: str
@@ -41,6 +43,7 @@ class CurrencyRisks(NamedTuple):
     so_far: WindowFigures
     committed: Sequence[WindowFigures]
     scale: int = 1
+    units: Mapping[str, int] = MappingProxyType({})
     is_total: bool = False
 
 
@@ -67,7 +70,7 @@ def currency_risks(
     ahead = _flows(
         coming, customers.keys_among(connection, {m.customer for m in coming})
     )
-    now = _flows_of(connection, {flow.customer for flow in ahead}).get(currency, [])
+    now = flows_of(connection, {flow.customer for flow in ahead}).get(currency, [])
     found = (
         figures(ledger, currency, wanted)
         if own is None
@@ -94,7 +97,7 @@ def _with_ahead(
     return [exchanged(*each) for each in zip(found, *both, strict=True)]
 
 
-def _flows_of(
+def flows_of(
     connection: sqlite3.Connection, keys: Collection[int]
 ) -> dict[str, list[Flow]]:
     """All of these customers', by currency."""
@@ -128,7 +131,7 @@ def risks_in_one(
         for each in total.columns(span, found):
             yield each if own is None else in_units(each, 1, own, are_in=True)
 
-    books = _flows_of(connection, keys.values())
+    books = flows_of(connection, keys.values())
     joined = {
         code: sorted([*books.get(code, ()), *coming.get(code, ())])
         for code in (*books, *coming)
@@ -153,6 +156,7 @@ def risks_in_one(
         so_far=everybody[0],
         committed=_with_ahead(everybody, now, later),
         scale=found.scale,
+        units=found.units,
         is_total=True,
     )
 

@@ -25,8 +25,8 @@ class CustomerAtRisk(Struct, frozen=True, kw_only=True):
     """Whom to call: all that a customer pays, and why it may go.
 
     ``risks`` are the surest reason first. ``paid_since`` is the first day on which it
-    paid, None of a trial. ``last`` is what moved last, None in the total of all
-    currencies. ``renews_on`` is when it is billed next, as far as an invoice tells;
+    paid, None of a trial. ``last`` is what moved last, in a total at its rates.
+    ``renews_on`` is when it is billed next, as far as an invoice tells;
     ``ends_then`` where an end is set for that day. ``owner`` is what the configured key
     of its metadata says.
     """

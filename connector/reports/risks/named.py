@@ -6,6 +6,8 @@ from datetime import date
 from typing import TYPE_CHECKING, NamedTuple
 
 from connector.core.dates import local_day
+from connector.core.model import Flow
+from connector.metrics.currency_total import Conversion, flows_in_one, with_balance
 from connector.mrr.risks import (
     Risk,
     RiskReason,
@@ -15,7 +17,7 @@ from connector.mrr.risks import (
     risk_sum,
 )
 from connector.reports.ledger import Ledger
-from connector.reports.risks.currency import CurrencyRisks
+from connector.reports.risks.currency import CurrencyRisks, flows_of
 from connector.reports.risks.model import CustomerAtRisk
 from connector.store.ledger import balances as ledger_balances
 from connector.store.ledger import customers
@@ -98,12 +100,14 @@ def call_list(
     keys = {found.keys[name] for name in own if name in found.keys}
     codes = [book.currency] if not book.is_total else ledger.currencies()
     since: dict[int, date] = {}
-    last: dict[int, LastMovement] = {}
     for code in codes:
         for key, day in ledger_losses.first_days(connection, code, keys).items():
             since[key] = min(since.get(key, day), day)
-    if not book.is_total:
-        last = ledger_losses.last_movements(connection, book.currency, keys)
+    last = (
+        _last_in_one(connection, Conversion(book.units, book.scale), keys)
+        if book.is_total
+        else ledger_losses.last_movements(connection, book.currency, keys)
+    )
     countries = ledger_balances.countries(connection, keys)
     now_s = int(ledger.state().at.timestamp())
     renewals = _renewals(ledger, own, now_s)
@@ -122,6 +126,24 @@ def call_list(
             last=last.get(key),
             renews_on=local_day(min(bills), ledger.zone) if bills else None,
         )
+
+
+def _last_in_one(
+    connection: sqlite3.Connection, found: Conversion, keys: Collection[int]
+) -> dict[int, LastMovement]:
+    """What moved each of them last in all currencies, as the total's movements tell."""
+    moved: dict[int, tuple[Flow, int]] = {}
+    converted = flows_in_one(flows_of(connection, keys), found.units)
+    for flow, before in with_balance(converted):
+        change = found.minor(before + flow.amount_minor) - found.minor(before)
+        if change:
+            moved[flow.customer] = flow, change
+    days = {key: flow.day for key, (flow, _) in moved.items()}
+    causes = ledger_losses.causes_on(connection, days, found.units)
+    return {
+        key: LastMovement(flow.day, flow.kind, change, causes[key])
+        for key, (flow, change) in moved.items()
+    }
 
 
 TOGETHER = 1_000  # customers that are read with one query

@@ -4,8 +4,9 @@ And of the customers that they name: since when they have paid, when they came b
 what moved last.
 """
 
+import json
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from itertools import chain
 from typing import NamedTuple
@@ -151,3 +152,27 @@ def last_movements(
         )
         for customer, day, kind, amount_minor, cause in rows
     }
+
+
+_CAUSES_ON = """
+    SELECT customer, currency, cause, components.amount_minor
+    FROM json_each(?) AS asked
+    JOIN live_movements ON customer = asked.key AND day = asked.value
+    JOIN components ON movement = live_movements.id
+    ORDER BY customer, currency, position
+"""
+
+
+def causes_on(
+    connection: sqlite3.Connection,
+    days: Mapping[int, date],
+    units: Mapping[str, int],
+) -> dict[int, Cause]:
+    """What changed most on each one's day, whose currencies' minor units are ``units``."""
+    asked = json.dumps({key: str(day) for key, day in days.items()})
+    most: dict[int, tuple[int, Cause]] = {}
+    for customer, code, cause, minor in connection.execute(_CAUSES_ON, [asked]):
+        amount = abs(minor * units.get(code, 0))
+        if customer not in most or amount > most[customer][0]:
+            most[customer] = amount, _CAUSES[cause]
+    return {customer: cause for customer, (_, cause) in most.items()}

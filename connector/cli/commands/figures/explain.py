@@ -7,7 +7,7 @@ import click
 from connector.cli.forms import Output
 from connector.cli.options import only_option, output_options
 from connector.cli.output import echo
-from connector.cli.params import DAY, WINDOW, OneOf, moment_asked
+from connector.cli.params import CUSTOMER, DAY, WINDOW, OneOf, moment_asked
 from connector.core.errors import UsageFault
 from connector.core.language import _
 from connector.core.messages import spoken
@@ -21,7 +21,7 @@ from connector.reports.explained.window import WindowExplanation
 
 
 @click.command()
-@click.argument("customer", required=False)
+@click.argument("customer", type=CUSTOMER, required=False)
 @click.option("--on", "day", type=DAY, help="As it stood at the end of this day.")
 @click.option(
     "--window",

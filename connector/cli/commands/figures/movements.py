@@ -13,7 +13,7 @@ from connector.cli.options import (
     only_option,
     output_options,
 )
-from connector.cli.params import DAY, OneOf
+from connector.cli.params import CUSTOMER, DAY, OneOf
 from connector.core.errors import UsageFault
 from connector.core.language import _
 from connector.core.model import MovementKind, SegmentValue
@@ -25,7 +25,7 @@ from connector.store.ledger.queries import Wanted
 
 @click.command()
 @click.option(
-    "--customer", metavar="ID", help="Only this customer (id or part of name)."
+    "--customer", type=CUSTOMER, help="Only this customer (id or part of name)."
 )
 @click.option("--from", "first", type=DAY, help="The first day.")
 @click.option("--to", "last", type=DAY, help="The last day, included.")

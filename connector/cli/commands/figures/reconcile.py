@@ -13,7 +13,7 @@ from connector.cli.options import (
     output_options,
 )
 from connector.cli.out_files import NamedFile, refuse_to_replace
-from connector.cli.params import PRESET
+from connector.cli.params import CUSTOMER, PRESET
 from connector.core.dates import add_months
 from connector.reconcile.model import Reconciliation
 
@@ -29,7 +29,9 @@ from connector.reconcile.model import Reconciliation
 )
 @first_month_option
 @last_month_option
-@click.option("--customer", metavar="ID", help="Only this customer, by Stripe's id.")
+@click.option(
+    "--customer", type=CUSTOMER, help="Only this customer (id or part of name)."
+)
 @output_options("text", "json", "csv", "html")
 def reconcile(
     out: Output,

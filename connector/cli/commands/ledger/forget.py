@@ -4,6 +4,7 @@ import click
 
 from connector.cli.forms import Output
 from connector.cli.options import output_option
+from connector.cli.params import CUSTOMER
 from connector.core.language import _, grouped
 from connector.core.money import format_count
 from connector.pipeline.policy_change import configured_rules
@@ -14,7 +15,7 @@ from connector.store.mirror.customer_accounts import all_ids
 
 
 @click.command()
-@click.argument("customers", metavar="ID…", nargs=-1, required=True)
+@click.argument("customers", type=CUSTOMER, metavar="ID…", nargs=-1, required=True)
 @output_option
 def forget(out: Output, customers: tuple[str, ...]) -> None:
     """Remove name and metadata of customers (cus_…) from the ledger, for ever.

@@ -8,7 +8,7 @@ import click
 
 from connector.cli.forms import Output
 from connector.cli.options import output_option
-from connector.cli.params import MONTH
+from connector.cli.params import CUSTOMER, MONTH
 from connector.core.errors import NothingFound, UsageFault
 from connector.core.kept.months import Note
 from connector.core.language import _, month_text
@@ -24,7 +24,7 @@ URL = re.compile(r"https?://[^\s<>\"\\\\]+")
 @click.command()
 @click.argument("month", type=MONTH, required=False)
 @click.argument("text", required=False)
-@click.option("--customer", metavar="ID", help="Of whom it is: cus_… or a name.")
+@click.option("--customer", type=CUSTOMER, help="Of whom it is: cus_… or a name.")
 @click.option("--url", metavar="URL", help="Where more of it stands: http or https.")
 @click.option(
     "--withdraw",

@@ -7,6 +7,7 @@ from msgspec.structs import asdict
 
 from connector.cli.forms import Output
 from connector.cli.options import output_option
+from connector.cli.params import CUSTOMER
 from connector.cli.stderr import note
 from connector.core.errors import NothingFound
 from connector.core.language import _, grouped, marked
@@ -21,7 +22,7 @@ from connector.store.mirror import dirty_customers
 
 
 @click.command()
-@click.option("--customer", metavar="ID", help="Only this customer.")
+@click.option("--customer", type=CUSTOMER, help="Only this customer.")
 @output_option
 def recompute(out: Output, customer: str | None) -> None:
     """Derive the ledger anew from what was fetched, without asking Stripe.

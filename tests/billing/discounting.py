@@ -135,7 +135,7 @@ def replaced_by(
             for each in sub.given
             if each.subscription_item == where
             and each.start < made.start
-            and not each.runs(made.start)
+            and not (each.coupon.duration != "once" and each.runs(made.start))
             and not any(each is one for one in held)
         ],
     )

@@ -206,6 +206,10 @@ EVENTS = {
 }
 
 ONCE_COUPONS = {
+    "20% for one bill, half for ever two minutes later": [
+        act("come_back", 0, 0, 2),
+        act("discount"),
+    ],
     "a free price, and back to the one that the coupon reduced": [
         act("come_back", 0, 0, 2),
         act("reprice", 0, 8),
